@@ -1,0 +1,196 @@
+"""The dataset of this capability: a regular series of one or more targets; built-in series; save and load."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import UserError
+
+FILES = ("series.parquet", "series.json")  # what `save` writes into a run folder
+TEMPLATE = Path(__file__).parent / "builtin" / "airline.csv"  # offered for download: time column, one column a target
+
+# pandas alias of a time step -> its name for people, steps until the pattern usually repeats
+STEPS = {
+    "YS": ("year", 1),
+    "QS": ("quarter", 4),
+    "MS": ("month", 12),
+    "W": ("week", 52),
+    "D": ("day", 7),
+    "B": ("working day", 5),
+    "h": ("hour", 24),
+    "min": ("minute", 60),
+    "s": ("second", 60),
+    "row": ("row", 1),
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series with a regular time step.
+
+    frame:      one row a step; float64 columns `targets + covariates`. Index: DatetimeIndex with `freq`, or a
+                RangeIndex where there is no time. Targets have no gaps; rows after their end hold covariates
+                known in advance.
+    season:     steps after which the pattern repeats; 1 where there is none.
+    step:       pandas alias of the time step ("MS", "15min"), or "row".
+    notes:      what was changed on the way in, in sentences.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    targets: tuple[str, ...]
+    covariates: tuple[str, ...] = ()
+    season: int = 1
+    step: str = "row"
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def length(self) -> int:
+        """Steps with known targets."""
+        known = self.frame[list(self.targets)].notna().all(axis=1).to_numpy()
+        return int(np.flatnonzero(known)[-1]) + 1 if known.any() else 0
+
+    def values(self) -> np.ndarray:
+        """The known targets.  # (length, targets) float64"""
+        return self.frame[list(self.targets)].to_numpy(np.float64)[: self.length]
+
+    def times(self, extra: int = 0) -> pd.Index:
+        """Time stamps of the known targets and of `extra` steps after them."""
+        index = self.frame.index[: self.length]
+        if isinstance(index, pd.DatetimeIndex):
+            return pd.date_range(index[0], periods=self.length + extra, freq=self.step)
+        return pd.RangeIndex(self.length + extra)
+
+
+def step_name(step: str) -> str:
+    """A time step for people: "month", "15 minutes", "week"."""
+    if step in STEPS:
+        return STEPS[step][0]
+    number = step[: len(step) - len(step.lstrip("0123456789"))]
+    unit = STEPS.get(step[len(number) :].split("-")[0], (step, 1))[0]
+    return f"{number} {unit}s" if number not in {"", "1"} else unit
+
+
+def usual_season(step: str) -> int:
+    """Steps of this length after which most series repeat: 12 months, 7 days, 96 quarter-hours."""
+    number = step[: len(step) - len(step.lstrip("0123456789"))]
+    season = STEPS.get(step[len(number) :].split("-")[0], ("", 1))[1]
+    if number in {"", "1"}:
+        return season
+    if step.endswith("min"):
+        return max(1, 1440 // int(number))  # a day
+    return max(1, season // int(number))
+
+
+def save(series: Series, folder: Path) -> None:
+    """Write a series into a folder: its frame as Parquet, the rest as JSON."""
+    series.frame.to_parquet(folder / FILES[0])
+    facts = {
+        "name": series.name,
+        "targets": series.targets,
+        "covariates": series.covariates,
+        "season": series.season,
+        "step": series.step,
+        "notes": series.notes,
+    }
+    (folder / FILES[1]).write_text(json.dumps(facts), encoding="utf-8")
+
+
+def load(folder: Path) -> Series:
+    """Read what `save` wrote. Raises `UserError` if the files are missing or damaged."""
+    try:
+        frame = pd.read_parquet(folder / FILES[0])
+        facts = json.loads((folder / FILES[1]).read_bytes())
+        for key in ("targets", "covariates", "notes"):
+            facts[key] = tuple(facts[key])
+        series = Series(frame=frame, **facts)
+        frame[[*series.targets, *series.covariates]].astype(np.float64)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError("The dataset of this run is missing or damaged.") from None
+    return series
+
+
+# built in
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A series that comes with Manabi: what it is, where from, and the preset that suits it."""
+
+    title: str
+    about: str
+    preset: str
+
+
+BUILTIN = {
+    "airline": Builtin(
+        "Airline passengers",
+        "Passengers of international airlines, thousands a month, 1949 to 1960. The classic: trend and growing seasons.",
+        "Airline passengers",
+    ),
+    "co2": Builtin(
+        "CO2 over Mauna Loa",
+        "Carbon dioxide in the air, parts per million, weekly, 1958 to 2001, with a few gaps. From statsmodels.",
+        "CO2",
+    ),
+    "sunspots": Builtin(
+        "Sunspots",
+        "Yearly sunspot numbers, 1700 to 2008: a cycle of about 11 years, never twice the same. From statsmodels.",
+        "Sunspots",
+    ),
+    "nile": Builtin(
+        "Nile",
+        "Yearly flow of the Nile at Aswan, 1871 to 1970, 10^8 cubic metres: short, noisy, hard to beat. From statsmodels.",
+        "Nile",
+    ),
+    "elnino": Builtin(
+        "El Nino",
+        "Sea surface temperature of the eastern Pacific, monthly, 1950 to 2010, degrees Celsius. From statsmodels.",
+        "El Nino",
+    ),
+}
+
+
+def builtin(name: str) -> Series:
+    """One of the series that need no network. Raises `UserError` for an unknown name."""
+    if name not in BUILTIN:
+        raise UserError(f"There is no built-in series called '{name[:40]}'.")
+    notes: tuple[str, ...] = ()
+    if name == "airline":
+        frame = pd.read_csv(TEMPLATE, index_col="month", parse_dates=True).asfreq("MS").astype(np.float64)
+        step, season = "MS", 12
+    elif name == "co2":
+        table = pd.read_csv(_statsmodels("co2"), dtype={"date": str})
+        index = pd.to_datetime(table["date"], format="%Y%m%d")
+        frame = pd.DataFrame({"co2": table["co2"].to_numpy(np.float64)}, index=index)
+        gaps = int(frame["co2"].isna().sum())
+        frame = frame.asfreq("W-SAT").interpolate("time")
+        notes = (f"{gaps} missing weeks were filled by straight lines between their neighbours.",)
+        step, season = "W-SAT", 52
+    elif name in {"sunspots", "nile"}:
+        table = pd.read_csv(_statsmodels(name)).astype(np.float64)
+        column = "sunspots" if name == "sunspots" else "flow"
+        index = pd.to_datetime(table.iloc[:, 0].astype(int).astype(str), format="%Y")
+        frame = pd.DataFrame({column: table.iloc[:, 1].to_numpy()}, index=index).asfreq("YS")
+        step, season = "YS", 11 if name == "sunspots" else 1
+    else:
+        table = pd.read_csv(_statsmodels(name))
+        values = table.iloc[:, 1:].to_numpy(np.float64).ravel()
+        index = pd.date_range(f"{int(table.iloc[0, 0])}-01-01", periods=len(values), freq="MS")
+        frame = pd.DataFrame({"temperature": values}, index=index)
+        step, season = "MS", 12
+    frame.index.name = "time"
+    return Series(BUILTIN[name].title, frame, tuple(frame.columns), season=season, step=step, notes=notes)
+
+
+def _statsmodels(name: str) -> Path:
+    spec = importlib.util.find_spec("statsmodels")  # found, not imported: the web process stays light
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("This series comes with the statsmodels package, which is not installed.")
+    return Path(spec.submodule_search_locations[0]) / "datasets" / name / f"{name}.csv"

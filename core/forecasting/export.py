@@ -1,0 +1,111 @@
+"""A standalone script for a run: PyTorch, pandas and safetensors only, and the same test metrics to 1e-5."""
+
+from __future__ import annotations
+
+import json
+
+from core import source
+from core.forecasting.config import ForecastingConfig
+from core.forecasting.data import load
+from core.forecasting.session import season_of
+from core.runs import store
+
+_HEAD = '''"""Reproduces the test metrics of a Manabi run, from the files beside this script.
+
+    pip install torch numpy pandas safetensors
+    python reproduce.py
+
+Beside it: checkpoint.safetensors (weights), series.csv (data), run.json (settings), result.json (the metrics).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+
+HERE = Path(__file__).parent
+
+
+class UserError(Exception):
+    """The settings and the data do not go together."""
+
+'''
+_MAIN = '''
+
+def main() -> None:
+    """Load, forecast the test part from the same starting points, compare."""
+    facts = json.loads({facts!r})
+    config = SimpleNamespace(**facts["config"])
+    frame = pd.read_csv(HERE / "series.csv", index_col=0)
+    if facts["dated"]:
+        frame.index = pd.to_datetime(frame.index, utc=facts["zoned"])
+    targets, covariates = facts["targets"], facts["covariates"]
+    values = frame[targets].to_numpy(np.float64)[: facts["length"]]
+    length, horizon, season = facts["length"], config.horizon, facts["season"]
+    if facts["dated"]:
+        index = pd.date_range(frame.index[0], periods=length + horizon, freq=facts["step"])
+    else:
+        index = pd.RangeIndex(length + horizon)
+    parts = [calendar(index, facts["step"], season)] if config.calendar else []
+    if covariates:
+        given = frame[covariates].to_numpy(np.float64)[: len(index)]
+        parts.append(extend(given, len(index) - len(given), season))
+    known = np.concatenate(parts, 1) if parts else np.zeros((len(index), 0))
+
+    network = RecurrentForecaster(
+        model=config.model, targets=len(targets), known=known.shape[1], horizon=horizon, season=season,
+        hidden_size=config.hidden_size, layers=config.layers, dropout=config.dropout, transform=config.transform,
+        difference=config.difference,
+    ).eval()
+    tensors = load_file(HERE / "checkpoint.safetensors")
+    network.load_state_dict({{name[5:]: value for name, value in tensors.items() if name.startswith("best.")}})
+
+    ends = split(length, config)
+    origins = torch.tensor(backtest_origins(ends, config))
+    past, known, actual = Windows(values, known, config.window, horizon, torch.device("cpu")).at(origins, length)
+    with torch.no_grad():
+        forecast = torch.cat([network(past[i : i + 1], known[i : i + 1]) for i in range(len(past))]).numpy()
+    expected = json.loads((HERE / "result.json").read_text())["scores"]["network"]
+    worst = 0.0
+    for n, target in enumerate(targets):
+        unit = seasonal_naive_error(values[: ends.train, n], season)
+        found = score(forecast[:, :, n], actual[:, :, n].numpy(), unit=unit, percent=far_from_zero(values[:, n]))
+        for name, value in found.items():
+            if value is not None:
+                difference = abs(value - expected[target][name]) / max(1.0, abs(value))
+                worst = max(worst, difference)
+                print(f"{{target}} {{name}}: {{value:.6g}}")
+    print(f"largest difference from the run: {{worst:.1e}}")
+    raise SystemExit(worst > 1e-5)
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+def files(run_id: str) -> dict[str, bytes]:
+    """The files that go with a run's export: `reproduce.py` and `series.csv`."""
+    config = ForecastingConfig.model_validate(store.read(run_id).config)
+    data = load(store.folder(run_id))
+    zone = getattr(data.frame.index, "tz", None)
+    facts = {
+        "config": config.model_dump(),
+        "targets": list(data.targets),
+        "covariates": list(data.covariates),
+        "length": data.length,
+        "season": season_of(config, data),
+        "step": data.step,
+        "dated": data.step != "row",
+        "zoned": zone is not None,
+    }
+    modules = ("core.forecasting.models", "core.forecasting.windows", "core.forecasting.scores")
+    parts = [_HEAD, *(source.body(module) + "\n\n" for module in modules), _MAIN.format(facts=json.dumps(facts))]
+    frame = data.frame.tz_convert("UTC") if zone is not None else data.frame
+    return {"reproduce.py": "\n".join(parts).encode(), "series.csv": frame.to_csv(float_format="%.17g").encode()}

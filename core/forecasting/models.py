@@ -1,0 +1,209 @@
+"""The recurrent forecaster, written to be read.
+
+Every forecaster of this capability, the simple baselines in `baselines.py` too, keeps one contract:
+
+    forward(past, known) -> future
+
+    past    (batch, time, targets)                    values in the units of the data, float64
+    known   (batch, time + horizon, covariates)       known in advance: calendar, planned prices, ...
+    future  (batch, horizon, targets, quantiles)      the 10, 50 and 90 % quantiles, in the units of the data
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
+State = tuple[Tensor, ...]  # (h,) for RNN and GRU, (h, c) for the LSTM
+
+
+class Transform(NamedTuple):
+    """A monotone map of the values and its inverse, so that quantiles stay quantiles."""
+
+    there: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor], Tensor]
+
+
+TRANSFORMS = {
+    "none": Transform(lambda values: values, lambda values: values),
+    "square root": Transform(torch.sqrt, lambda values: values.clamp_min(0).square()),
+    "log": Transform(torch.log, torch.exp),
+}
+
+
+class RecurrentForecaster(nn.Module):
+    """Reads the window one step at a time, then forecasts the whole horizon at once.
+
+    At each time step a cell mixes the input x_t with the hidden state h_{t-1} into h_t. After the last step a
+    linear head turns h_T into three quantiles per forecast step. What it sees is made level-free first (see
+    `normalise`), and what it says is added to a simple forecast (see `base`), so it learns the correction.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    known_centre: Tensor
+    known_scale: Tensor
+    output_scale: Tensor
+    margin: Tensor
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        targets: int,
+        known: int,
+        horizon: int,
+        season: int,
+        hidden_size: int,
+        layers: int = 1,
+        dropout: float = 0.0,
+        transform: str = "none",
+        difference: str = "none",
+    ) -> None:
+        super().__init__()
+        self.horizon, self.targets, self.season = horizon, targets, season
+        self.transform, self.difference = TRANSFORMS[transform], difference
+        sizes = [targets + known] + [hidden_size] * layers
+        self.cells = nn.ModuleList(CELLS[model](sizes[layer], hidden_size) for layer in range(layers))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size, horizon * targets * 3)
+        self.known_head = nn.Linear(known, targets * 3, bias=False) if known else None
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)  # the first forecast is close to the simple one
+        # Fitted by `fit_scales` and `calibrate`, saved with the weights.
+        for name, size in (("centre", targets), ("known_centre", known)):
+            self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
+        for name, size in (("scale", targets), ("known_scale", known), ("output_scale", targets)):
+            self.register_buffer(name, torch.ones(size, dtype=torch.float64))
+        self.register_buffer("margin", torch.zeros(horizon, targets))
+
+    # the way in: level-free inputs
+
+    def level(self, past: Tensor) -> Tensor:
+        """What is taken off a transformed window before the network sees it.  # (batch, 1, targets)"""
+        if self.difference == "last value":
+            return past[:, -1:]
+        if self.difference == "last season":
+            return past[:, -self.season :].mean(1, keepdim=True)
+        return self.centre.expand(len(past), 1, -1)
+
+    def base(self, past: Tensor) -> Tensor:
+        """The simple forecast that the network corrects, transformed.  # (batch, horizon, targets)"""
+        if self.difference == "last season":
+            steps = torch.arange(self.horizon, device=past.device) % self.season
+            return past[:, past.shape[1] - self.season + steps]
+        return self.level(past).expand(-1, self.horizon, -1)
+
+    def inputs(self, past: Tensor, known: Tensor) -> Tensor:
+        """What the network reads, step by step.  # (batch, time, targets + known) float32"""
+        past = self.transform.there(past)
+        values = ((past - self.level(past)) / self.scale).float()
+        return torch.cat([values, self._known(known[:, : past.shape[1]])], -1)
+
+    def _known(self, known: Tensor) -> Tensor:
+        return ((known - self.known_centre) / self.known_scale).float()
+
+    def normalise_future(self, past: Tensor, future: Tensor) -> Tensor:
+        """What the network should have said.  # (batch, horizon, targets) float32, NaN where unknown"""
+        return ((self.transform.there(future) - self.base(self.transform.there(past))) / self.output_scale).float()
+
+    @torch.no_grad()
+    def fit_scales(self, past: Tensor, known: Tensor, future: Tensor) -> None:
+        """Fit centres and scales on n windows of the training part, shaped as in the contract above."""
+        past, future = self.transform.there(past), self.transform.there(future)
+        self.centre.copy_(past.mean((0, 1)))
+        self.scale.copy_((past - self.level(past)).square().mean((0, 1)).sqrt().clamp_min(1e-12))
+        error = future - self.base(past)
+        self.output_scale.copy_(error.square().nanmean((0, 1)).sqrt().clamp_min(1e-12))
+        self.known_centre.copy_(known.mean((0, 1)))
+        spread = (known - self.known_centre).square().mean((0, 1)).sqrt()
+        self.known_scale.copy_(torch.where(spread > 1e-9, spread, torch.ones_like(spread)))
+
+    # the signal path
+
+    def start(self, batch: int) -> list[State]:
+        """Hidden states of all layers before the first step: zeros."""
+        zeros = self.head.weight.new_zeros(batch, self.head.in_features)
+        return [(zeros, zeros) if isinstance(cell, nn.LSTMCell) else (zeros,) for cell in self.cells]
+
+    def step(self, x: Tensor, states: list[State]) -> list[State]:
+        """One time step through all layers.  # x (batch, inputs) -> per layer (batch, hidden)"""
+        after: list[State] = []
+        for cell, state in zip(self.cells, states, strict=True):
+            after.append(cell(x, state) if isinstance(cell, nn.LSTMCell) else (cell(x, state[0]),))
+            x = self.dropout(after[-1][0])  # what the next layer reads
+        return after
+
+    def quantiles(self, hidden: Tensor, known: Tensor) -> Tensor:
+        """Last hidden state -> 10, 50, 90 % in the network's units.  # (batch, horizon, targets, 3)"""
+        out = self.head(self.dropout(hidden)).view(-1, self.horizon, self.targets, 3)
+        if self.known_head is not None:
+            out = out + self.known_head(self._known(known[:, -self.horizon :])).view(-1, self.horizon, self.targets, 3)
+        below, middle, above = out.unbind(-1)
+        return torch.stack([middle - F.softplus(below), middle, middle + F.softplus(above)], -1)  # never cross
+
+    def normalised(self, past: Tensor, known: Tensor) -> Tensor:
+        """The forecast in the network's units, before calibration: what the loss compares."""
+        states = self.start(len(past))
+        for x in self.inputs(past, known).unbind(1):
+            states = self.step(x, states)
+        return self.quantiles(states[-1][0], known)
+
+    # the way out: calibrated, in the units of the data
+
+    @torch.no_grad()
+    def calibrate(self, forecast: Tensor, actual: Tensor, share: float) -> None:
+        """Widen or narrow the band so that it holds `share` of the validation values (conformalised quantile
+        regression, Romano, Patterson & Candes 2019).
+
+        forecast (n, horizon, targets, 3) and actual (n, horizon, targets) in the network's units, NaN where unknown.
+        A step with fewer than 20 known values takes the margin of all steps together, grown with the square root
+        of the step as errors of a random walk are.
+        """
+        score = torch.maximum(forecast[..., 0] - actual, actual - forecast[..., 2])
+        growth = torch.arange(1, self.horizon + 1, device=score.device).sqrt()
+        for target in range(self.targets):
+            every = (score[..., target] / growth).flatten()
+            every = every[~every.isnan()]
+            if len(every) == 0:
+                continue
+            for step in range(self.horizon):
+                own = score[:, step, target]
+                own = own[~own.isnan()]
+                pooled = _conformal(every, share) * growth[step]
+                self.margin[step, target] = _conformal(own, share) if len(own) >= 20 else pooled
+
+    def calibrated(self, out: Tensor) -> Tensor:
+        """The band moved by the margin, never past its middle."""
+        below, middle, above = out.unbind(-1)
+        return torch.stack([torch.minimum(below - self.margin, middle), middle, torch.maximum(above + self.margin, middle)], -1)
+
+    def denormalise(self, past: Tensor, out: Tensor) -> Tensor:
+        """Quantiles in the network's units -> in the units of the data, float64."""
+        base = self.base(self.transform.there(past)).unsqueeze(-1)
+        return self.transform.back(base + out.double() * self.output_scale.unsqueeze(-1))
+
+    def forward(self, past: Tensor, known: Tensor) -> Tensor:
+        """See the contract at the top of this file."""
+        return self.denormalise(past, self.calibrated(self.normalised(past, known)))
+
+
+def _conformal(scores: Tensor, share: float) -> Tensor:
+    """The margin that holds `share` of n scores, with the finite-sample correction (n + 1) / n."""
+    level = min(1.0, share * (len(scores) + 1) / len(scores))
+    return torch.quantile(scores[:100_000], level, interpolation="higher")
+
+
+def pinball(forecast: Tensor, actual: Tensor, quantiles: tuple[float, ...]) -> Tensor:
+    """Mean pinball (quantile) loss over the known values (Koenker & Bassett 1978).
+
+    forecast (..., quantiles), actual (...) with NaN where unknown.
+    """
+    error = actual.unsqueeze(-1) - forecast
+    levels = forecast.new_tensor(quantiles)
+    return torch.maximum(levels * error, (levels - 1) * error).nanmean()

@@ -1,0 +1,457 @@
+"""Uploads -> tables: CSV, TSV, Excel and Parquet in the shapes that people really have them.
+
+Nothing is guessed in silence: encoding, delimiter, decimal sign and date format are detected, told in
+`Table.facts`, and can be overridden. Whatever the bytes are, the outcome is a table or a `UserError`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from charset_normalizer import from_bytes
+
+from core.errors import UserError
+
+MAX_BYTES = 50 * 1024 * 1024
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 500
+MAX_UNPACKED = 400 * 1024 * 1024  # of an Excel file, which is a zip
+
+ENCODINGS = ("utf-8", "utf-16", "cp932", "euc_jp", "cp1252", "iso8859-15", "mac_roman", "cp1251", "gb18030")
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+MISSING = ["", "na", "NA", "n/a", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "none", "None", "-", "--", "—", "?", "."]
+
+_MAGIC = {
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save it as .xlsx or .csv",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"RIFF": "a sound or a picture",
+}
+# The date formats that are tried, in this order; "ISO 8601" stands for pandas' own fast reader.
+DATE_FORMATS = (
+    "ISO 8601",
+    "%Y/%m/%d",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y.%m.%d",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%d.%m.%Y",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d-%m-%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%b %Y",
+    "%B %Y",
+    "%b-%y",
+    "%Y/%m",
+    "%m/%Y",
+    "%Y年%m月%d日",
+    "%Y年%m月",
+    "%Y年",
+    "quarter",  # 1960Q1, 1960-Q1
+    "%Y%m%d",
+    "%Y",
+    "unix seconds",
+    "unix milliseconds",
+)
+_SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
+_TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
+
+
+@dataclass(frozen=True)
+class Table:
+    """An upload as a table, its columns by what they hold, and how it was read.
+
+    frame: columns of float64 (numbers), datetime (times, zone-aware where the file was) or object (text).
+    facts: what was detected, for people: encoding, delimiter, decimal sign, date format, ...
+    notes: what was changed on the way in.
+    """
+
+    frame: pd.DataFrame
+    facts: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def times(self) -> list[str]:
+        """Columns that hold points in time."""
+        return [str(c) for c in self.frame if isinstance(self.frame[c].dtype, pd.DatetimeTZDtype) or self.frame[c].dtype.kind == "M"]
+
+    def numbers(self) -> list[str]:
+        """Columns of numbers."""
+        return [str(c) for c in self.frame if self.frame[c].dtype.kind == "f"]
+
+
+def parse(
+    content: bytes, *, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto"
+) -> Table:
+    """Read a file's bytes. The kind of file is told from its content, never from its name.
+
+    decimal: "auto", "." or ","; dates: "auto" or one of `DATE_FORMATS`. Raises `UserError`.
+    """
+    if len(content) > MAX_BYTES:
+        raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
+    if not content.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
+        raise UserError("This file is empty.")
+    if content.startswith(b"PAR1"):
+        frame, facts, notes = _parquet(content)
+    elif content.startswith(b"PK"):
+        frame, facts, notes = _excel(content)
+    else:
+        for magic, what in _MAGIC.items():
+            if content.startswith(magic):
+                raise UserError(f"This is {what}, not a table, whatever its name says.")
+        frame, facts, notes = _text(content, encoding, delimiter, decimal)
+    _check_size(frame)
+    frame, more = _name_columns(frame)
+    frame, kinds = _type_columns(frame, dates, "," if facts.get("decimal sign") == "comma" else ".")
+    return Table(frame, facts | kinds, (*notes, *more))
+
+
+# the three kinds of file
+
+
+def _parquet(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(content))
+        if file.metadata.num_rows > MAX_ROWS or file.metadata.num_columns > MAX_COLUMNS:
+            raise UserError(_too_large(file.metadata.num_rows, file.metadata.num_columns))
+        frame = file.read().to_pandas()
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, NotImplementedError, MemoryError):
+        raise UserError("This Parquet file is damaged or uses features that can't be read here.") from None
+    notes = []
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index()
+    nested = [str(c) for c in frame if frame[c].map(lambda cell: isinstance(cell, (list, dict, np.ndarray))).any()]
+    if nested:
+        frame = frame.drop(columns=nested)
+        notes.append(f"Columns that hold lists or records were left out: {_some(nested)}.")
+    return frame, {"file": "Parquet"}, notes
+
+
+def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = archive.infolist()
+            if not any(info.filename == "xl/workbook.xml" for info in infos):
+                raise UserError("This is a zip archive, not a table. Unpack it and bring one file.")
+            if len(infos) > 2000 or sum(info.file_size for info in infos) > MAX_UNPACKED:
+                raise UserError("This Excel file unpacks to more than can be read here.")
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise UserError("This Excel file is damaged.") from None
+    try:
+        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, dtype=object, engine="openpyxl", nrows=MAX_ROWS + 1)
+    except Exception:  # openpyxl raises whatever its XML reader met: any of it means a file we can't read
+        raise UserError("This Excel file is damaged or uses features that can't be read here.") from None
+    filled = {name: sheet for name, sheet in sheets.items() if len(sheet)}
+    if not filled:
+        raise UserError("This Excel file has no sheet with a header and at least one row.")
+    name, frame = next(iter(filled.items()))
+    notes = [f"The file has {len(filled)} sheets with data; this is the first, '{name}'."] if len(filled) > 1 else []
+    return frame, {"file": "Excel", "sheet": str(name)}, notes
+
+
+def _text(content: bytes, encoding: str, delimiter: str, decimal: str) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+    text, encoding = _decode(content, encoding)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 ")
+    control = sum(text[:20_000].count(chr(code)) for code in range(32) if code not in {9, 10, 12})
+    if control > 2:
+        raise UserError("This is not a text file: it holds bytes that no table has.")
+    text = re.sub(r"(?<=\d)[\u00a0\u202f'’](?=\d{3})", "", text)  # thousands in French, Swiss, ...
+    sample = [line for line in text[:200_000].split("\n")[:400] if line.strip()]
+    if delimiter == "auto":
+        delimiter = _find_delimiter(sample)
+    if decimal == "auto":
+        decimal = _find_decimal(sample, delimiter)
+    first = next(csv.reader(sample[:1], delimiter=delimiter), [])
+    header = not all(_is_value(cell) for cell in first)
+    if header and len(sample) < 2:
+        raise UserError("This file has a header but no rows.")
+    if len(first) > MAX_COLUMNS:
+        raise UserError(_too_large(text.count("\n"), len(first)))
+    if text.count("\n") > MAX_ROWS + 1000:
+        raise UserError(_too_large(text.count("\n"), len(first)))
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=delimiter,
+            decimal=decimal,
+            header=None,
+            skiprows=1 if header else 0,
+            names=_unique(first)[0] if header else [f"column {n + 1}" for n in range(len(first))],
+            index_col=False,
+            na_values=MISSING,
+            keep_default_na=False,
+            skipinitialspace=True,
+            low_memory=False,
+            on_bad_lines="error",
+        )
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        if found:
+            line = int(found[2])
+            raise UserError(f"Line {line} has {found[3]} fields where the first has {found[1]}. Is the delimiter right?") from None
+        raise UserError("The lines of this file don't form a table. Is the delimiter right?") from None
+    except (ValueError, OverflowError, csv.Error, IndexError):
+        raise UserError("This file can't be read as a table.") from None
+    notes = _unique(first)[1] if header else ["The file has no header: its columns were numbered."]
+    facts = {
+        "file": "text",
+        "encoding": encoding,
+        "delimiter": DELIMITERS.get(delimiter, delimiter),
+        "decimal sign": {".": "point", ",": "comma"}[decimal],
+    }
+    return frame, facts, notes
+
+
+# detection
+
+
+def _decode(content: bytes, encoding: str) -> tuple[str, str]:
+    if encoding != "auto":
+        try:
+            return content.decode(encoding), encoding
+        except (UnicodeDecodeError, LookupError):
+            raise UserError(f"This file is not {encoding}.") from None
+    for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if content.startswith(mark):
+            return content.decode(name, errors="replace"), name
+    head = content[:4000]
+    if head.count(0) > len(head) // 4:  # Latin text in UTF-16 without a mark: every other byte is 0
+        name = "utf-16-le" if head[1::2].count(0) >= head[::2].count(0) else "utf-16-be"
+        return content.decode(name, errors="replace"), name
+    try:
+        return content.decode("utf-8"), "utf-8"
+    except UnicodeDecodeError:
+        head = content[:100_000]
+    # Japanese first: it has patterns that Latin text rarely shows, and its readers meet it daily.
+    try:
+        text = head[: head.rfind(b"\n") + 1 or None].decode("cp932")
+        if re.search(r"[\u3040-\u30ff\u4e00-\u9fff]{2}", text):
+            return content.decode("cp932", errors="replace"), "Shift-JIS (cp932)"
+    except UnicodeDecodeError:
+        best = from_bytes(head, cp_isolation=list(ENCODINGS)).best()
+        return content.decode(best.encoding if best else "cp1252", errors="replace"), best.encoding if best else "cp1252"
+    return content.decode("cp1252", errors="replace"), "cp1252"
+
+
+def _find_delimiter(lines: list[str]) -> str:
+    """The delimiter that cuts the lines into the same number of fields most often, and into more than one."""
+
+    def score(delimiter: str) -> tuple[float, int]:
+        try:
+            widths = [len(row) for row in csv.reader(lines[:100], delimiter=delimiter) if row]
+        except csv.Error:
+            return (0.0, 0)
+        usual = max(set(widths), key=widths.count, default=1)
+        return (widths.count(usual) / len(widths) if usual > 1 else 0.0, usual)
+
+    best = max(DELIMITERS, key=score)
+    return best if score(best)[0] > 0 else ","
+
+
+def _find_decimal(lines: list[str], delimiter: str) -> str:
+    """Whether 1,5 or 1.5 is meant, from the cells themselves."""
+    comma = point = 0
+    for row in csv.reader(lines[1:200], delimiter=delimiter):
+        for cell in map(str.strip, row):
+            comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", cell)
+            point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+|[-+]?\d{1,3}(,\d{3})+", cell))
+    return "," if comma > point else "."
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a first line's cell is a number or a date, not a name."""
+    cell = cell.strip()
+    return bool(re.fullmatch(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?|\d{1,4}[-/.年]\d{1,2}([-/.月]\d{1,4}日?)?([ T][\d:.+Z-]+)?", cell)) or cell in MISSING[1:]
+
+
+# columns
+
+
+def _too_large(rows: int, columns: int) -> str:
+    if columns > MAX_COLUMNS:
+        return f"This file has {columns:,} columns; the limit is {MAX_COLUMNS}. Keep the time and what you want to forecast."
+    return f"This file has more than {MAX_ROWS:,} rows (about {rows:,}). Keep the newest, or average over longer steps."
+
+
+def _check_size(frame: pd.DataFrame) -> None:
+    if len(frame) > MAX_ROWS or frame.shape[1] > MAX_COLUMNS:
+        raise UserError(_too_large(len(frame), frame.shape[1]))
+    if frame.empty:
+        raise UserError("This file has a header but no rows.")
+
+
+def _unique(names: list[Any]) -> tuple[list[str], list[str]]:
+    """Names for columns: none empty, none twice; and what had to be changed."""
+    seen: dict[str, int] = {}
+    unique, notes = [], []
+    for number, raw in enumerate(names, 1):
+        name = " ".join(str(raw).split())[:80] or f"column {number}"
+        if re.fullmatch(r"Unnamed: \d+", name):
+            name = f"column {number}"
+        seen[name] = seen.get(name, 0) + 1
+        if seen[name] > 1:
+            notes.append(f"Several columns are called '{name}'; number {seen[name]} is now '{name} ({seen[name]})'.")
+            name = f"{name} ({seen[name]})"
+        unique.append(name)
+    return unique, notes
+
+
+def _name_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    names = [re.sub(r"(.+)\.\d+$", r"\1", str(c)) if re.sub(r"\.\d+$", "", str(c)) in map(str, frame.columns) else str(c) for c in frame.columns]
+    unique, notes = _unique(names)
+    return frame.set_axis(unique, axis=1), notes
+
+
+def _type_columns(frame: pd.DataFrame, dates: str, decimal: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Give every column one of three types: time, number, text."""
+    columns: dict[str, pd.Series] = {}
+    facts: dict[str, str] = {}
+    for name in frame:
+        column = frame[name]
+        if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
+            columns[name] = column
+            continue
+        likely = bool(_TIME_NAMES.search(str(name)))
+        if likely or not pd.api.types.is_numeric_dtype(column):
+            parsed = read_times(column, dates if likely or dates != "auto" else "auto", likely)
+            if parsed is not None:
+                columns[name], facts["date format"] = parsed
+                continue
+        columns[name] = _numbers(column, decimal)
+    return pd.DataFrame(columns, index=frame.index), facts
+
+
+def _numbers(column: pd.Series, decimal: str) -> pd.Series:
+    """A column as float64 if every cell that says something is a number, else as it is."""
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
+        return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
+    text = column.astype("string").str.strip()
+    text = text.mask(text.isin(MISSING))
+    plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
+    thousands, point = (",", r"\.") if decimal == "." else (r"\.", ",")
+    if plain.str.fullmatch(rf"[-+]?(\d{{1,3}}({thousands}\d{{3}})+|\d+)({point}\d+)?").fillna(True).all():
+        plain = plain.str.replace(thousands, "", regex=True).str.replace(point, ".", regex=True)
+    numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
+    return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
+
+
+def first_bad_cell(column: pd.Series) -> tuple[int, str] | None:
+    """Row (1 = the first after the header) and text of the first cell that is not a number."""
+    text = column.astype("string").str.strip()
+    text = text.mask(text.isin(MISSING))
+    bad = np.flatnonzero((pd.to_numeric(text, errors="coerce").isna() & text.notna()).to_numpy())
+    return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None
+
+
+# time
+
+
+def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> tuple[pd.Series, str] | None:
+    """A column as points in time and the format that fits, or None if it holds none.
+
+    Zones: stamps with several UTC offsets are read as UTC. Raises `UserError` if only some stamps have a zone.
+    """
+    text = column.astype("string").str.strip()
+    if pd.api.types.is_float_dtype(column):
+        text = column.astype("Int64", errors="ignore").astype("string") if (column.dropna() % 1 == 0).all() else text
+    text = text.mask(text.isin(MISSING))
+    filled = text.dropna()
+    if len(filled) == 0:
+        return None
+    probe = pd.concat([filled.iloc[:50], filled.iloc[-50:], filled.iloc[:: max(1, len(filled) // 100)]])
+    formats = DATE_FORMATS if wanted == "auto" else (wanted,)
+    for style in formats:
+        if style in {"%Y", "%Y%m%d", "unix seconds", "unix milliseconds"} and not likely:
+            continue
+        if _read_style(probe, style) is None:
+            continue
+        times = _read_style(text, style)
+        if times is None:
+            continue
+        other = _SWAPPED.get(style.split(" ")[0])
+        if other and wanted == "auto":  # 03/04/2024 reads both ways: take the one with the steadier step
+            rival_style = style.replace(style.split(" ")[0], other)
+            rival = _read_style(text, rival_style)
+            if rival is not None and _unsteady(rival) < _unsteady(times):
+                times, style = rival, rival_style
+        return times, style
+    return None
+
+
+def _read_style(text: pd.Series, style: str) -> pd.Series | None:
+    """All cells of a column in one date format, or None if one does not fit."""
+    filled = text.dropna()
+    try:
+        if style == "ISO 8601":
+            if not filled.str.match(r"\d{4}-\d{2}").all():
+                return None
+            zoned = filled.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z)$", regex=True) & filled.str.contains(":", regex=False)
+            if zoned.any() and not zoned.all():
+                row = int(np.flatnonzero(~zoned.to_numpy())[0]) + 1
+                raise UserError(f"Some time stamps carry a time zone and some don't (row {row}: '{filled.iloc[row - 1]}').")
+            if zoned.any():
+                return _zoned(text, filled)
+            return pd.to_datetime(text, format="ISO8601")
+        if style == "quarter":
+            if not filled.str.fullmatch(r"\d{4}[- ]?Q[1-4]").all():
+                return None
+            periods = pd.PeriodIndex(filled.str.replace(r"[- ]", "", regex=True), freq="Q")
+            return pd.Series(periods.to_timestamp(), index=filled.index).reindex(text.index)
+        if style.startswith("unix"):
+            digits = 10 if style.endswith(" seconds") else 13
+            if not filled.str.fullmatch(rf"\d{{{digits}}}").all():
+                return None
+            return pd.to_datetime(pd.to_numeric(text), unit="s" if digits == 10 else "ms")
+        if style == "%Y" and not filled.str.fullmatch(r"1[5-9]\d\d|2[01]\d\d").all():
+            return None
+        return pd.to_datetime(text, format=style)
+    except (ValueError, OverflowError, TypeError):
+        return None
+
+
+def _zoned(text: pd.Series, filled: pd.Series) -> pd.Series:
+    """Stamps with UTC offsets: in UTC, or on the local clock where only that is regular (days across a clock change)."""
+    offsets = filled.str.extract(r"([+-]\d{2}:?\d{2}|Z)$")[0]
+    times = pd.to_datetime(text, format="ISO8601", utc=True)
+    if offsets.nunique() > 1:
+        local = pd.to_datetime(text.str.replace(r"([+-]\d{2}:?\d{2}|Z)$", "", regex=True), format="ISO8601")
+        if _unsteady(local) < _unsteady(times) and not local.dropna().duplicated().any():
+            return local
+    return times
+
+
+def _unsteady(times: pd.Series) -> float:
+    """How uneven the steps of a column are: 0 for a steady one."""
+    gaps = times.dropna().astype("int64").to_numpy().astype(np.float64)
+    gaps = np.diff(np.sort(gaps) if len(gaps) else gaps)
+    backwards = float((np.diff(times.dropna().astype("int64").to_numpy()) < 0).mean()) if len(gaps) else 0.0
+    return float(np.std(gaps) / (np.mean(np.abs(gaps)) + 1e-9)) + backwards if len(gaps) else 0.0
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    return ", ".join(f"'{name}'" for name in names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,194 @@
+"""What a training holds between two steps: network, optimiser, counters; how it validates, resumes and saves.
+
+The loop itself is in `train.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.errors import UserError
+from core.forecasting.config import QUANTILES, ForecastingConfig
+from core.forecasting.data import Series
+from core.forecasting.models import RecurrentForecaster, pinball
+from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, split, spread
+from core.progress import Checkpoint
+
+BAND = QUANTILES[-1] - QUANTILES[0]  # share of values that the band is meant to hold
+
+
+def season_of(config: ForecastingConfig, data: Series) -> int:
+    """The season length in force: the setting, or the series' own."""
+    return config.season or data.season
+
+
+def known_features(config: ForecastingConfig, data: Series) -> np.ndarray:
+    """Calendar and covariates for every step and the horizon after the end.  # (length + horizon, features) float64"""
+    index = data.times(config.horizon)
+    season = season_of(config, data)
+    parts = [calendar(index, data.step, season)] if config.calendar else []
+    if data.covariates:
+        given = data.frame[list(data.covariates)].to_numpy(np.float64)[: len(index)]
+        parts.append(extend(given, len(index) - len(given), season))
+    return np.concatenate(parts, 1) if parts else np.zeros((len(index), 0))
+
+
+def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
+    """A fresh network for these settings and this series. Raises `UserError` if they don't go together."""
+    season = season_of(config, data)
+    if config.difference == "last season" and (season < 2 or season > config.window):
+        raise UserError(
+            f"Difference 'last season' needs a season of at least 2 steps (it is {season}) that fits into the input "
+            f"window of {config.window}. Set the season length, a longer window, or another difference."
+        )
+    low = float(data.values().min())
+    if (config.transform == "log" and low <= 0) or (config.transform == "square root" and low < 0):
+        raise UserError(f"Transform '{config.transform}' needs positive values, and the smallest is {low:g}. Choose 'none'.")
+    return RecurrentForecaster(
+        model=config.model,
+        targets=len(data.targets),
+        known=known_features(config, data).shape[1],
+        horizon=config.horizon,
+        season=season,
+        hidden_size=config.hidden_size,
+        layers=config.layers,
+        dropout=config.dropout,
+        transform=config.transform,
+        difference=config.difference,
+    )
+
+
+class Session:
+    """The state of one training.
+
+    phase "select": train on the training part, keep the weights with the best validation loss.
+    phase "refit":  train afresh, as many steps as were best, on training and validation part.
+    """
+
+    def __init__(self, config: ForecastingConfig, data: Series, device: torch.device) -> None:
+        self.config, self.data, self.device = config, data, device
+        self.parts = split(data.length, config)
+        self.windows = Windows(data.values(), known_features(config, data), config.window, config.horizon, device)
+        self.step, self.phase_step, self.total = 0, 0, config.steps
+        self.phase: Literal["select", "refit", "done"] = "select"
+        self.best_loss, self.best_step, self.worse = math.inf, 0, 0
+        self.validation = self.windows.at(spread(self.parts.train, self.parts.validation, MOST_VALIDATION), self.parts.validation)
+        self.begin(self.parts.train)
+        self.best = self._weights()
+
+    def begin(self, until: int) -> None:
+        """A fresh network and optimiser that learn from the steps before `until`."""
+        torch.manual_seed(self.config.seed)
+        self.until = until
+        self.network = build(self.config, self.data).to(self.device)
+        self.network.fit_scales(*self.windows.at(spread(self.config.window, until, 4096), until))
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=self.config.weight_decay)
+        self.phase_step = 0
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Random windows of the part that is learned from."""
+        return self.windows.at(torch.randint(self.config.window, self.until, (self.config.batch_size,)), self.until)
+
+    def set_learning_rate(self) -> float:
+        """The rate of this step, by the schedule and the (live) setting."""
+        rate = self.config.learning_rate
+        if self.config.schedule == "cosine":
+            rate *= 0.01 + 0.99 * (1 + math.cos(math.pi * self.phase_step / self.config.steps)) / 2
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        return rate
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss and mean absolute error on the validation part; remembers the best weights."""
+        past, known, future = self.validation
+        self.network.eval()
+        out = self.network.normalised(past, known)
+        loss = pinball(out, self.network.normalise_future(past, future), QUANTILES).item()
+        error = (self.network.denormalise(past, out)[..., 1] - future).abs().nanmean().item()
+        self.network.train()
+        if loss < self.best_loss:
+            self.best_loss, self.best_step, self.worse, self.best = loss, self.phase_step, 0, self._weights()
+        else:
+            self.worse += 1
+        return {"val/loss": loss, "val/mae": error}
+
+    def finish_phase(self) -> None:
+        """When steps or patience have run out: calibrate the best weights, then refit or be done."""
+        if self.phase == "select":
+            self.network.load_state_dict(self.best)
+            self._calibrate()
+            margin, self.best = self.network.margin, self._weights()
+            if self.config.refit and self.best_step:
+                self.phase, self.total = "refit", self.step + self.best_step
+                self.begin(self.parts.validation)
+                self.network.margin.copy_(margin)
+                return
+        else:
+            self.best = self._weights()
+        self.phase, self.total = "done", self.step
+
+    def phase_over(self) -> bool:
+        """Whether this phase has had its steps, or its patience is gone."""
+        limit = self.config.steps if self.phase == "select" else self.best_step
+        return self.phase_step >= limit or (self.phase == "select" and self.worse >= self.config.patience)
+
+    @torch.no_grad()
+    def _calibrate(self) -> None:
+        past, known, future = self.validation
+        self.network.eval()
+        self.network.calibrate(self.network.normalised(past, known), self.network.normalise_future(past, future), BAND)
+        self.network.train()
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    # what the page and the disk get
+
+    @torch.no_grad()
+    def sample(self) -> dict[str, np.ndarray]:
+        """The forecast from the start of the validation part, as it stands: (horizon, targets, 3) float32."""
+        past, known, _ = (part[:1] for part in self.windows.at(torch.tensor([self.parts.train]), self.parts.validation))
+        self.network.eval()
+        forecast = self.network(past, known)[0].float().cpu().numpy()
+        self.network.train()
+        return {"forecast": forecast, "refit": np.array([self.phase != "select"])}
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything, so that `restore` goes on as if nothing had happened."""
+        tensors = {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"model.{name}": value for name, value in self.network.state_dict().items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": value for name, value in moments.items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        names = ("step", "phase_step", "total", "phase", "best_loss", "best_step", "worse", "until")
+        state: dict[str, Any] = {name: getattr(self, name) for name in names}
+        live = {"learning_rate": self.config.learning_rate, "clip": self.config.clip}
+        return Checkpoint(tensors, state | {"live": live})
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Take over a checkpoint of the same settings and data. Raises `UserError` if it does not fit."""
+        try:
+            self.begin(int(saved.state["until"]))
+            for name in ("step", "phase_step", "total", "phase", "best_loss", "best_step", "worse"):
+                setattr(self, name, saved.state[name])
+            self.network.load_state_dict(saved.part("model"))
+            self.best = {name: value.to(self.device) for name, value in saved.part("best").items()}
+            self.config = self.config.updated(saved.state["live"])
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in saved.part("optimiser").items():
+                index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+            self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
+            torch.set_rng_state(saved.tensors["random.cpu"])
+            if self.device.type == "cuda" and "random.cuda" in saved.tensors:
+                torch.cuda.set_rng_state(saved.tensors["random.cuda"], self.device)
+        except (KeyError, RuntimeError, ValueError, TypeError):
+            raise UserError("The checkpoint does not fit these settings, so the run can't be resumed.") from None

@@ -1,0 +1,36 @@
+"""Structured logs: one JSON line an event, on standard error. Ids and counts only, never what a visitor uploaded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import time
+
+_logger = logging.getLogger("manabi")
+
+
+def setup() -> None:
+    """Send Manabi's events to standard error as they are; done once per process."""
+    if not _logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        _logger.addHandler(handler)
+        _logger.setLevel(logging.INFO)
+        _logger.propagate = False
+
+
+def event(name: str, **facts: str | int | float | None) -> None:
+    """Log one event with its facts."""
+    setup()
+    _logger.info(json.dumps({"time": round(time.time(), 3), "event": name, **facts}))
+
+
+def incident(where: str, error: BaseException) -> str:
+    """Log a bug whole, with its stack, and return the short id that the visitor is shown."""
+    setup()
+    number = secrets.token_hex(4)
+    line = json.dumps({"time": round(time.time(), 3), "event": "incident", "id": number, "where": where})
+    _logger.error(line, exc_info=error)
+    return number

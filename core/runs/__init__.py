@@ -1,0 +1,1 @@
+"""Runs: a folder per training (`store`), and the engine that trains in worker processes (`engine`, `host`, `worker`)."""

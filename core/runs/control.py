@@ -1,0 +1,100 @@
+"""`control.json`: what the visitor wants of a run. The page asks, the worker looks a few times a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from core.runs.files import write_whole
+
+LOOK_EVERY = 0.2  # s between two looks while running
+LOOK_PAUSED = 0.05  # s, while paused or waiting in slow motion
+
+
+def ask(folder: Path, **wanted: Any) -> None:
+    """Change what is wanted; the newest wish wins.
+
+    state="running" | "paused" | "stopped"; steps=3 runs three steps, then pauses; speed=2.0 is slow motion in
+    steps a second (0: full speed); settings={"learning_rate": 0.01} changes live settings.
+    """
+    path = folder / "control.json"
+    old: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+    new = {"state": "running", "speed": 0.0, **old, **wanted}
+    new["settings"] = {**old.get("settings", {}), **wanted.get("settings", {})}
+    new["asked"] = old.get("asked", 0) + 1  # so that asking for one step twice is two wishes
+    if "steps" in wanted:
+        new["state"] = "paused"
+    else:
+        new.pop("steps", None)
+    write_whole(path, json.dumps(new))
+
+
+def wanted(folder: Path) -> dict[str, Any]:
+    """What is wanted now: state, speed, settings."""
+    try:
+        return {"state": "running", "speed": 0.0, "settings": {}, **json.loads((folder / "control.json").read_bytes())}
+    except FileNotFoundError:
+        return {"state": "running", "speed": 0.0, "settings": {}}
+
+
+def reset(folder: Path) -> None:
+    """Forget old wishes before a run starts or resumes, or it would obey the last `stopped`."""
+    (folder / "control.json").unlink(missing_ok=True)
+
+
+class Control:
+    """The worker's side. `wait()` goes before each step: it blocks while paused and says False to stop."""
+
+    def __init__(self, folder: Path, on_pause: Any = lambda paused: None) -> None:
+        self.path = folder / "control.json"
+        self.on_pause = on_pause  # called with True when a pause begins, with False when it ends
+        self.state, self.speed, self.steps = "running", 0.0, 0
+        self.settings: dict[str, Any] = {}
+        self.changed = False  # settings changed since the loop last took them
+        self._seen: tuple[int, int] | None = None
+        self._due = self._last_step = 0.0
+
+    def wait(self) -> bool:
+        """Before each step: look, pause, keep to slow motion. False: stop."""
+        if time.monotonic() >= self._due:
+            self._look()
+        if self.state == "paused" and not self.steps:
+            self.on_pause(True)
+            while self.state == "paused" and not self.steps:
+                time.sleep(LOOK_PAUSED)
+                self._look()
+            if self.state == "running":
+                self.on_pause(False)
+        while self.state == "running" and self.speed and time.monotonic() < self._last_step + 1 / self.speed:
+            time.sleep(min(LOOK_PAUSED, max(0.0, self._last_step + 1 / self.speed - time.monotonic())))
+            self._look()
+        if self.state == "paused" and not self.steps:
+            return self.wait()
+        self.steps = max(0, self.steps - 1)
+        self._last_step = time.monotonic()
+        return self.state != "stopped"
+
+    def take_settings(self) -> dict[str, Any] | None:
+        """Live settings that changed since the last call, or None."""
+        if not self.changed:
+            return None
+        self.changed = False
+        return self.settings
+
+    def _look(self) -> None:
+        self._due = time.monotonic() + LOOK_EVERY
+        try:
+            stat = os.stat(self.path)
+        except FileNotFoundError:
+            return
+        stamp = (stat.st_mtime_ns, stat.st_ino)  # two writes in one clock tick still differ in the inode
+        if stamp == self._seen:
+            return
+        asked = json.loads(self.path.read_bytes())
+        self._seen = stamp
+        self.state, self.speed, self.steps = asked["state"], float(asked["speed"]), int(asked.get("steps", 0))
+        if asked["settings"] != self.settings:
+            self.settings, self.changed = asked["settings"], True

@@ -1,0 +1,223 @@
+"""What runs inside a worker process: a training from start to verdict, or one short call.
+
+Loaded by Dask as a preload, so nothing heavy is imported here: torch comes with the first training or call.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from core import capabilities, device, log
+from core.errors import UserError
+from core.progress import Progress, Update
+from core.runs import control, files, metrics, store
+
+WRITE_EVERY = 0.2  # s between two writes of metrics
+SAMPLE_EVERY = 0.5  # s between two samples
+CHECKPOINT_EVERY = 2.0  # s between two checkpoints
+
+
+def dask_setup(worker: Any) -> None:
+    """Dask calls this when a worker starts: give the page's process the right of way."""
+    os.nice(int(os.environ.get("MANABI_NICE", "0")))
+
+
+def call(module: str, function: str, arguments: dict[str, Any], seconds: float) -> Any:
+    """A short call. A watchdog in C ends the process after `seconds`, whatever the code is stuck in."""
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        return getattr(importlib.import_module(module), function)(**arguments)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def warm() -> None:
+    """Import torch, so that the first click does not wait for it."""
+    importlib.import_module("torch")
+
+
+def address() -> tuple[str, int]:
+    """Address and process id of this Dask worker."""
+    from distributed import get_worker
+
+    return get_worker().address, os.getpid()
+
+
+class Recorder:
+    """Writes what the page reads, a few times a second, from the progress of a loop."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[str] = []
+        self.last: Progress | None = None
+        self.written = self.sampled = 0.0
+        self.saved = time.monotonic()
+
+    def add(self, progress: Progress) -> None:
+        """Take note of a step; write if it is time."""
+        self.last = progress
+        self.rows.append(json.dumps({"step": progress.step, **progress.metrics}))
+        now = time.monotonic()
+        if now - self.written >= WRITE_EVERY:
+            self.write_rows()
+            self.written = now
+        if progress.sample and now - self.sampled >= SAMPLE_EVERY:
+            self.write_sample()
+            self.sampled = now
+        if progress.checkpoint and now - self.saved >= CHECKPOINT_EVERY:
+            self.write_checkpoint()
+
+    def write_rows(self) -> None:
+        """Append the rows that wait."""
+        if self.rows:
+            with open(self.path / store.METRICS, "a", encoding="utf-8") as file:
+                file.write("\n".join(self.rows) + "\n")
+            self.rows = []
+
+    def write_sample(self) -> None:
+        """Keep what the last step looks like."""
+        if self.last and self.last.sample:
+            store.write_sample(self.path, self.last.step, self.last.sample())
+
+    def write_checkpoint(self) -> None:
+        """Save the state of the last step, and the rows up to it."""
+        if self.last and self.last.checkpoint:
+            from core.runs import checkpoints
+
+            self.write_rows()
+            checkpoints.write(self.path, self.last.checkpoint())
+            self.saved = time.monotonic()
+
+    def everything(self) -> None:
+        """Rows, sample and checkpoint of the last step: before a pause and at the end."""
+        self.write_rows()
+        self.write_sample()
+        self.write_checkpoint()
+
+
+def train(run_id: str) -> None:
+    """Train a run from its folder, from its last checkpoint if it has one, and leave the verdict there.
+
+    Never raises for what goes wrong inside: the folder says it. What kills the process is told by the engine.
+    """
+    path = store.folder(run_id)
+    control.reset(path)
+    where, pid = address()
+    run = store.change(
+        run_id, status="running", started=time.time(), ended=0.0, note="", worker=where, pid=pid, result="none"
+    )
+    log.event("run_started", run=run.id, capability=run.capability, pid=pid)
+    status, note = _attempt(lambda: _train(run, path), run)
+    has_weights = (path / store.CHECKPOINT).is_file()
+    run = store.change(
+        run_id, status=status, note=note, ended=time.time(), result="pending" if has_weights else "failed"
+    )
+    log.event("run_ended", run=run.id, status=status, step=run.step)
+    if has_weights:
+        status, note = _attempt(lambda: _evaluate(run, path), run)
+        if status == "failed":
+            store.change(run_id, result="failed", note=run.note or note)
+        else:
+            store.change(run_id, result="ready")
+
+
+def _attempt(work: Any, run: store.Run) -> tuple[store.Status, str]:
+    """Do a part of a run; turn what goes wrong into a status and a sentence."""
+    try:
+        status, note = work()
+    except UserError as error:
+        return "failed", str(error)
+    except MemoryError:
+        return "failed", "It ran out of memory. A smaller network, window or batch needs less."
+    except Exception as error:
+        if files.disk_full(error):
+            return "failed", "The disk is full, so nothing more could be saved. What was saved before is kept."
+        if "out of memory" in str(error):  # torch's own error on a GPU
+            return "failed", "The GPU ran out of memory. A smaller network or batch needs less."
+        return "failed", f"This is a bug in Manabi, not in your data. It was logged as incident {log.incident(run.id, error)}."
+    return status, note
+
+
+def _train(run: store.Run, path: Path) -> tuple[store.Status, str]:
+    part = capabilities.module(run.capability, "train")
+    config, data = run.settings(), capabilities.module(run.capability, "data").load(path)
+    target = device.prepare(part.THREADS, config.seed)
+    store.change(run.id, device=str(target))
+
+    from core.runs import checkpoints
+
+    resume = checkpoints.read(path)
+    metrics.cut_after(path / store.METRICS, int(resume.state.get("step", 0)) if resume else 0)
+    recorder = Recorder(path)
+
+    def on_pause(paused: bool) -> None:
+        if paused:
+            recorder.everything()
+        _note_progress(run.id, recorder, status="paused" if paused else "running")
+
+    wishes = control.Control(path, on_pause)
+    loop = part.train(config, data, device=target, resume=resume)
+    try:
+        return _drive(run, loop, wishes, recorder)
+    except UserError:  # diverged, for one: the rows tell how, the last good checkpoint stays
+        recorder.write_rows()
+        raise
+    finally:
+        loop.close()
+        _note_progress(run.id, recorder)
+
+
+def _drive(
+    run: store.Run, loop: Generator[Progress, Update | None, None], wishes: control.Control, recorder: Recorder
+) -> tuple[store.Status, str]:
+    """Ask the loop for step after step, as the visitor wishes. Stop means stop asking."""
+    began = time.monotonic()
+    first = True
+    while wishes.wait():
+        settings = wishes.take_settings()
+        try:
+            progress = loop.send(settings if not first else None)
+            if first and settings:
+                progress = loop.send(settings)
+        except StopIteration:
+            recorder.everything()
+            return "finished", ""
+        recorder.add(progress)
+        if first:
+            recorder.everything()
+            _note_progress(run.id, recorder)
+            first = False
+        if run.max_steps and progress.step >= run.max_steps:
+            recorder.everything()
+            return "stopped", f"This demo trains at most {run.max_steps:,} steps a run."
+        if run.max_seconds and time.monotonic() - began > run.max_seconds:
+            recorder.everything()
+            return "stopped", f"This demo trains at most {run.max_seconds:g} seconds a run."
+    recorder.everything()
+    return "stopped", ""
+
+
+def _note_progress(run_id: str, recorder: Recorder, **facts: Any) -> None:
+    if recorder.last:
+        facts.update(step=recorder.last.step, total=recorder.last.total)
+    store.change(run_id, **facts)
+
+
+def _evaluate(run: store.Run, path: Path) -> tuple[store.Status, str]:
+    verdict = capabilities.module(run.capability, "predict").evaluate(run.id)
+    files.write_whole(path / store.RESULT, json.dumps(verdict))
+    return "finished", ""
+
+
+def progress_lines(loop: Iterator[Progress]) -> Iterator[str]:
+    """Progress as lines for a terminal: `step 20/600  train/loss 0.123`."""
+    for progress in loop:
+        numbers = "  ".join(f"{name} {value:.5g}" for name, value in progress.metrics.items())
+        yield f"step {progress.step}/{progress.total}  {numbers}"
