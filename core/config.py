@@ -38,7 +38,7 @@ class Config(BaseModel):
     )
 
     @classmethod
-    def preset(cls, name: str) -> Self:
+    def from_preset(cls, name: str) -> Self:
         """The settings of a preset, or the defaults for an unknown name."""
         return cls(**cls.PRESETS.get(name, {}))
 

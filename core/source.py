@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).parents[1]
 
@@ -32,6 +33,14 @@ def cut(module: str, name: str = "") -> str:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
     raise LookupError(f"{module} has no {name}")
+
+
+def constant(module: str, name: str) -> Any:
+    """The value of a literal constant of a module, without importing it."""
+    node = ast.parse(cut(module, name)).body[0]
+    if not isinstance(node, ast.Assign):
+        raise LookupError(f"{module}.{name} is not a constant")
+    return ast.literal_eval(node.value)
 
 
 def body(module: str) -> str:

@@ -105,12 +105,12 @@ class ETS(Baseline):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of convergence: the fit is used as far as it got
-                fit = ETSModel(
-                    pd.Series(history), error="add", trend="add", seasonal=kind, seasonal_periods=season if kind else None
-                ).fit(disp=False, maxiter=300)
-                paths = np.asarray(
-                    fit.simulate(self.horizon, anchor="end", repetitions=400, rng=np.random.default_rng(0))
-                ).reshape(self.horizon, -1)
+                fit = ETSModel(pd.Series(history), error="add", trend="add", seasonal=kind, seasonal_periods=season if kind else None).fit(
+                    disp=False, maxiter=300
+                )
+                paths = np.asarray(fit.simulate(self.horizon, anchor="end", repetitions=400, rng=np.random.default_rng(0))).reshape(
+                    self.horizon, -1
+                )
                 middle = np.asarray(fit.forecast(self.horizon))
         except (ValueError, np.linalg.LinAlgError):
             return SeasonalNaive(self.horizon, self.season).forecast(history + 0.0)

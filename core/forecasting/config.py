@@ -24,6 +24,11 @@ class ForecastingConfig(Config):
             "window": 12,
             "transform": "square root",
             "difference": "last season",
+            "dropout": 0.4,
+            "weight_decay": 1.0,
+            "learning_rate": 0.01,
+            "steps": 200,
+            "patience": 8,
         },
         "CO2": {"window": 104, "horizon": 52, "difference": "last season", "stride": 13, "steps": 300},
         "Sunspots": {"window": 33, "horizon": 11, "transform": "square root", "difference": "none"},
@@ -83,10 +88,11 @@ class ForecastingConfig(Config):
         description="Learn on square roots or logarithms: right where swings grow with the level.",
         json_schema_extra=marks("Series"),
     )
-    difference: Literal["none", "last value", "last season"] = Field(
-        "last value",
+    difference: Literal["auto", "none", "last value", "last season"] = Field(
+        "auto",
         title="Difference",
-        description="What the network adds to: nothing, the last value, or the value one season earlier.",
+        description="What the network corrects: its own mean, the last value, or the value one season earlier. "
+        "Auto takes the season where the window holds one.",
         json_schema_extra=marks("Series"),
     )
     calendar: bool = Field(

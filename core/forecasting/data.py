@@ -182,8 +182,8 @@ def builtin(name: str) -> Series:
     else:
         table = pd.read_csv(_statsmodels(name))
         values = table.iloc[:, 1:].to_numpy(np.float64).ravel()
-        index = pd.date_range(f"{int(table.iloc[0, 0])}-01-01", periods=len(values), freq="MS")
-        frame = pd.DataFrame({"temperature": values}, index=index)
+        months = pd.date_range("1950-01-01", periods=len(values), freq="MS")
+        frame = pd.DataFrame({"temperature": values}, index=months)
         step, season = "MS", 12
     frame.index.name = "time"
     return Series(BUILTIN[name].title, frame, tuple(frame.columns), season=season, step=step, notes=notes)

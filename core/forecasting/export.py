@@ -7,7 +7,7 @@ import json
 from core import source
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import load
-from core.forecasting.session import season_of
+from core.forecasting.session import difference_of, season_of
 from core.runs import store
 
 _HEAD = '''"""Reproduces the test metrics of a Manabi run, from the files beside this script.
@@ -96,7 +96,7 @@ def files(run_id: str) -> dict[str, bytes]:
     data = load(store.folder(run_id))
     zone = getattr(data.frame.index, "tz", None)
     facts = {
-        "config": config.model_dump(),
+        "config": config.model_dump() | {"difference": difference_of(config, data)},
         "targets": list(data.targets),
         "covariates": list(data.covariates),
         "length": data.length,
@@ -105,7 +105,7 @@ def files(run_id: str) -> dict[str, bytes]:
         "dated": data.step != "row",
         "zoned": zone is not None,
     }
-    modules = ("core.forecasting.models", "core.forecasting.windows", "core.forecasting.scores")
+    modules = ("core.forecasting.models", "core.forecasting.parts", "core.forecasting.windows", "core.forecasting.scores")
     parts = [_HEAD, *(source.body(module) + "\n\n" for module in modules), _MAIN.format(facts=json.dumps(facts))]
     frame = data.frame.tz_convert("UTC") if zone is not None else data.frame
     return {"reproduce.py": "\n".join(parts).encode(), "series.csv": frame.to_csv(float_format="%.17g").encode()}

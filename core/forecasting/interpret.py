@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from core.errors import UserError
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.data import Series
 from core.forecasting.models import RecurrentForecaster, pinball
+from core.forecasting.parts import split
 from core.forecasting.predict import opened
 from core.forecasting.session import build, known_features
-from core.forecasting.windows import Windows, split, spread
+from core.forecasting.windows import Windows, spread
 
 GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n"), "rnn": ("a",)}
 CELL_NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
@@ -34,7 +35,7 @@ def initial(config: ForecastingConfig, data: Series, device: torch.device) -> Re
     return network.eval()
 
 
-def gate_values(cell: nn.Module, x: Tensor, state: tuple[Tensor, ...]) -> dict[str, Tensor]:
+def gate_values(cell: nn.RNNCellBase, x: Tensor, state: tuple[Tensor, ...]) -> dict[str, Tensor]:
     """The gates of one step of a torch cell, by the names of the papers.  # each (batch, hidden)
 
     LSTM: input i, forget f, candidate g, output o. GRU: reset r, update z, candidate n. RNN: activation a.
@@ -67,7 +68,7 @@ def signal_path(run_id: str, origin: int, *, layer: int = 0, trained: bool = Tru
         network = initial(config, data, device)
     past, known, _ = windows_of(config, data, device).at(torch.tensor([origin]), data.length)
     states = network.start(1)
-    cell = network.cells[layer]
+    cell = cast(nn.RNNCellBase, network.cells[layer])
     rows: dict[str, list[np.ndarray]] = {name: [] for name in ("x", "h", "c", "from_x", "from_h", *GATES[config.model])}
     for x in network.inputs(past, known).unbind(1):
         before = states[layer]
@@ -125,9 +126,7 @@ def vanishing(run_id: str, mates: list[str]) -> dict[str, dict[str, list[float]]
     for mate in [*mates, run_id]:
         its, its_data, network = opened(mate)
         if its.window == config.window and its_data.length == data.length:
-            result["trained"][its.model] = gradient_by_lag(
-                network, windows_of(its, its_data, device), split(its_data.length, its)
-            ).tolist()
+            result["trained"][its.model] = gradient_by_lag(network, windows_of(its, its_data, device), split(its_data.length, its)).tolist()
     return result
 
 

@@ -50,6 +50,7 @@ class RecurrentForecaster(nn.Module):
     known_scale: Tensor
     output_scale: Tensor
     margin: Tensor
+    least: Tensor
 
     def __init__(
         self,
@@ -80,7 +81,8 @@ class RecurrentForecaster(nn.Module):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
         for name, size in (("scale", targets), ("known_scale", known), ("output_scale", targets)):
             self.register_buffer(name, torch.ones(size, dtype=torch.float64))
-        self.register_buffer("margin", torch.zeros(horizon, targets))
+        for name in ("margin", "least"):
+            self.register_buffer(name, torch.zeros(horizon, targets))
 
     # the way in: level-free inputs
 
@@ -158,30 +160,32 @@ class RecurrentForecaster(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, forecast: Tensor, actual: Tensor, share: float) -> None:
-        """Widen or narrow the band so that it holds `share` of the validation values (conformalised quantile
-        regression, Romano, Patterson & Candes 2019).
+        """Move the band so that it holds `share` of the validation values.
 
         forecast (n, horizon, targets, 3) and actual (n, horizon, targets) in the network's units, NaN where unknown.
-        A step with fewer than 20 known values takes the margin of all steps together, grown with the square root
-        of the step as errors of a random walk are.
+        A step with at least 20 known values takes its own margin (conformalised quantile regression, Romano,
+        Patterson & Candes 2019). The others take a least half-width: the errors of all steps together, grown with
+        the square root of the step as those of a random walk are.
         """
-        score = torch.maximum(forecast[..., 0] - actual, actual - forecast[..., 2])
-        growth = torch.arange(1, self.horizon + 1, device=score.device).sqrt()
+        outside = torch.maximum(forecast[..., 0] - actual, actual - forecast[..., 2])
+        error = (actual - forecast[..., 1]).abs()
+        growth = torch.arange(1, self.horizon + 1, device=error.device).sqrt()
+        self.margin.zero_()
+        self.least.zero_()
         for target in range(self.targets):
-            every = (score[..., target] / growth).flatten()
-            every = every[~every.isnan()]
-            if len(every) == 0:
-                continue
+            pooled = _known(error[..., target] / growth)
             for step in range(self.horizon):
-                own = score[:, step, target]
-                own = own[~own.isnan()]
-                pooled = _conformal(every, share) * growth[step]
-                self.margin[step, target] = _conformal(own, share) if len(own) >= 20 else pooled
+                own = _known(outside[:, step, target])
+                if len(own) >= 20:
+                    self.margin[step, target] = _conformal(own, share)
+                elif len(pooled):
+                    self.least[step, target] = _conformal(pooled, share) * growth[step]
 
     def calibrated(self, out: Tensor) -> Tensor:
-        """The band moved by the margin, never past its middle."""
+        """The band moved by the margin, never nearer to its middle than the least half-width."""
         below, middle, above = out.unbind(-1)
-        return torch.stack([torch.minimum(below - self.margin, middle), middle, torch.maximum(above + self.margin, middle)], -1)
+        below = torch.minimum(below - self.margin, middle - self.least)
+        return torch.stack([below, middle, torch.maximum(above + self.margin, middle + self.least)], -1)
 
     def denormalise(self, past: Tensor, out: Tensor) -> Tensor:
         """Quantiles in the network's units -> in the units of the data, float64."""
@@ -191,6 +195,10 @@ class RecurrentForecaster(nn.Module):
     def forward(self, past: Tensor, known: Tensor) -> Tensor:
         """See the contract at the top of this file."""
         return self.denormalise(past, self.calibrated(self.normalised(past, known)))
+
+
+def _known(values: Tensor) -> Tensor:
+    return values[~values.isnan()]
 
 
 def _conformal(scores: Tensor, share: float) -> Tensor:

@@ -102,9 +102,7 @@ class Table:
         return [str(c) for c in self.frame if self.frame[c].dtype.kind == "f"]
 
 
-def parse(
-    content: bytes, *, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto"
-) -> Table:
+def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> Table:
     """Read a file's bytes. The kind of file is told from its content, never from its name.
 
     decimal: "auto", "." or ","; dates: "auto" or one of `DATE_FORMATS`. Raises `UserError`.
@@ -190,6 +188,8 @@ def _text(content: bytes, encoding: str, delimiter: str, decimal: str) -> tuple[
     header = not all(_is_value(cell) for cell in first)
     if header and len(sample) < 2:
         raise UserError("This file has a header but no rows.")
+    width = max((len(row) for row in csv.reader(sample[:100], delimiter=delimiter)), default=0)
+    first += [""] * (width - len(first))  # rows that end in a delimiter have a field more than the header
     if len(first) > MAX_COLUMNS:
         raise UserError(_too_large(text.count("\n"), len(first)))
     if text.count("\n") > MAX_ROWS + 1000:
@@ -277,8 +277,10 @@ def _find_decimal(lines: list[str], delimiter: str) -> str:
     """Whether 1,5 or 1.5 is meant, from the cells themselves."""
     comma = point = 0
     for row in csv.reader(lines[1:200], delimiter=delimiter):
-        for cell in map(str.strip, row):
-            comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", cell)
+        for cell in (re.sub(r"(?<=\d) (?=\d{3}\b)", "", field.strip()) for field in row):
+            comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not re.fullmatch(
+                r"[-+]?\d{1,3}(,\d{3})+", cell
+            )
             point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+|[-+]?\d{1,3}(,\d{3})+", cell))
     return "," if comma > point else "."
 
@@ -286,7 +288,10 @@ def _find_decimal(lines: list[str], delimiter: str) -> str:
 def _is_value(cell: str) -> bool:
     """Whether a first line's cell is a number or a date, not a name."""
     cell = cell.strip()
-    return bool(re.fullmatch(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?|\d{1,4}[-/.年]\d{1,2}([-/.月]\d{1,4}日?)?([ T][\d:.+Z-]+)?", cell)) or cell in MISSING[1:]
+    return (
+        bool(re.fullmatch(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?|\d{1,4}[-/.年]\d{1,2}([-/.月]\d{1,4}日?)?([ T][\d:.+Z-]+)?", cell))
+        or cell in MISSING[1:]
+    )
 
 
 # columns
@@ -322,7 +327,9 @@ def _unique(names: list[Any]) -> tuple[list[str], list[str]]:
 
 
 def _name_columns(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    names = [re.sub(r"(.+)\.\d+$", r"\1", str(c)) if re.sub(r"\.\d+$", "", str(c)) in map(str, frame.columns) else str(c) for c in frame.columns]
+    names = [
+        re.sub(r"(.+)\.\d+$", r"\1", str(c)) if re.sub(r"\.\d+$", "", str(c)) in map(str, frame.columns) else str(c) for c in frame.columns
+    ]
     unique, notes = _unique(names)
     return frame.set_axis(unique, axis=1), notes
 
@@ -331,12 +338,13 @@ def _type_columns(frame: pd.DataFrame, dates: str, decimal: str) -> tuple[pd.Dat
     """Give every column one of three types: time, number, text."""
     columns: dict[str, pd.Series] = {}
     facts: dict[str, str] = {}
-    for name in frame:
+    for name in map(str, frame.columns):
         column = frame[name]
         if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
             columns[name] = column
             continue
-        likely = bool(_TIME_NAMES.search(str(name)))
+        first = name == frame.columns[0] and column.is_unique and column.is_monotonic_increasing
+        likely = bool(_TIME_NAMES.search(name)) or first
         if likely or not pd.api.types.is_numeric_dtype(column):
             parsed = read_times(column, dates if likely or dates != "auto" else "auto", likely)
             if parsed is not None:
@@ -353,6 +361,7 @@ def _numbers(column: pd.Series, decimal: str) -> pd.Series:
     text = column.astype("string").str.strip()
     text = text.mask(text.isin(MISSING))
     plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
+    plain = plain.str.replace(r"(?<=\d) (?=\d{3}\b)", "", regex=True)
     thousands, point = (",", r"\.") if decimal == "." else (r"\.", ",")
     if plain.str.fullmatch(rf"[-+]?(\d{{1,3}}({thousands}\d{{3}})+|\d+)({point}\d+)?").fillna(True).all():
         plain = plain.str.replace(thousands, "", regex=True).str.replace(point, ".", regex=True)

@@ -6,7 +6,6 @@ Functions that take a run id read everything from the run's folder, so a page ca
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from core.forecasting.baselines import REFEREES
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series, load, step_name
 from core.forecasting.models import RecurrentForecaster
+from core.forecasting.parts import backtest_origins, split
 from core.forecasting.session import build, known_features, season_of
-from core.forecasting.windows import Windows, backtest_origins, split
+from core.forecasting.windows import Windows
 from core.progress import Checkpoint
 from core.runs import checkpoints, store
 
@@ -106,8 +106,7 @@ def verdict(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> 
         "targets": list(data.targets),
         "scores": found,
         "by_step": {
-            key: {t: scores.error_by_step(f[:, :, n], actual[:, :, n]) for n, t in enumerate(data.targets)}
-            for key, f in forecasts.items()
+            key: {t: scores.error_by_step(f[:, :, n], actual[:, :, n]) for n, t in enumerate(data.targets)} for key, f in forecasts.items()
         },
         "origins": origins,
         "parts": list(parts),
@@ -191,5 +190,3 @@ def forecast(run_id: str, recent: list[list[float]] | None = None) -> dict[str, 
         raise UserError("The forecast is not a finite number: the network has diverged.")
     times = [str(time) for time in data.times(config.horizon)[-config.horizon :]]
     return {"times": times, "targets": list(data.targets), "quantiles": quantiles.tolist()}
-
-

@@ -16,7 +16,8 @@ from core.errors import UserError
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.data import Series
 from core.forecasting.models import RecurrentForecaster, pinball
-from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, split, spread
+from core.forecasting.parts import split
+from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, spread
 from core.progress import Checkpoint
 
 BAND = QUANTILES[-1] - QUANTILES[0]  # share of values that the band is meant to hold
@@ -25,6 +26,13 @@ BAND = QUANTILES[-1] - QUANTILES[0]  # share of values that the band is meant to
 def season_of(config: ForecastingConfig, data: Series) -> int:
     """The season length in force: the setting, or the series' own."""
     return config.season or data.season
+
+
+def difference_of(config: ForecastingConfig, data: Series) -> str:
+    """The difference in force: "auto" takes the last season if there is one and the window holds it."""
+    if config.difference != "auto":
+        return config.difference
+    return "last season" if 2 <= season_of(config, data) <= config.window else "last value"
 
 
 def known_features(config: ForecastingConfig, data: Series) -> np.ndarray:
@@ -41,7 +49,8 @@ def known_features(config: ForecastingConfig, data: Series) -> np.ndarray:
 def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
     """A fresh network for these settings and this series. Raises `UserError` if they don't go together."""
     season = season_of(config, data)
-    if config.difference == "last season" and (season < 2 or season > config.window):
+    difference = difference_of(config, data)
+    if difference == "last season" and (season < 2 or season > config.window):
         raise UserError(
             f"Difference 'last season' needs a season of at least 2 steps (it is {season}) that fits into the input "
             f"window of {config.window}. Set the season length, a longer window, or another difference."
@@ -59,7 +68,7 @@ def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
         layers=config.layers,
         dropout=config.dropout,
         transform=config.transform,
-        difference=config.difference,
+        difference=difference,
     )
 
 
@@ -123,11 +132,12 @@ class Session:
         if self.phase == "select":
             self.network.load_state_dict(self.best)
             self._calibrate()
-            margin, self.best = self.network.margin, self._weights()
+            calibrated, self.best = self.network, self._weights()
             if self.config.refit and self.best_step:
                 self.phase, self.total = "refit", self.step + self.best_step
                 self.begin(self.parts.validation)
-                self.network.margin.copy_(margin)
+                self.network.margin.copy_(calibrated.margin)
+                self.network.least.copy_(calibrated.least)
                 return
         else:
             self.best = self._weights()
@@ -157,7 +167,7 @@ class Session:
         self.network.eval()
         forecast = self.network(past, known)[0].float().cpu().numpy()
         self.network.train()
-        return {"forecast": forecast, "refit": np.array([self.phase != "select"])}
+        return {"forecast": forecast, "origin": np.array([self.parts.train]), "refit": np.array([self.phase != "select"])}
 
     def checkpoint(self) -> Checkpoint:
         """Everything, so that `restore` goes on as if nothing had happened."""

@@ -7,7 +7,9 @@ remedies and notes each change. Nothing is dropped, filled or averaged in silenc
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from core.errors import UserError
 from core.forecasting import parse
 from core.forecasting.data import Series, step_name, usual_season
+from core.runs import uploads
 
 ROWS = "row numbers"  # choice of a time column: none, count the rows
 MAX_TARGETS, MAX_COVARIATES = 8, 16
@@ -54,7 +57,7 @@ class Findings:
 def find_step(times: pd.DatetimeIndex) -> tuple[str, bool]:
     """The time step of sorted, distinct stamps as a pandas alias, and whether the stamps really keep to it.
 
-    Gaps are allowed: a step holds if at least nine in ten stamps lie on its grid.
+    Gaps are allowed. The step is the one on whose grid at least nine in ten stamps lie; regular if all do.
     """
     if len(times) < 2:
         raise UserError("One row is not a series: at least two different time stamps are needed.")
@@ -85,36 +88,49 @@ def find_step(times: pd.DatetimeIndex) -> tuple[str, bool]:
         size, unit = (3600, "h") if seconds % 3600 == 0 else (60, "min") if seconds % 60 == 0 else (1, "s")
         candidates.append(f"{seconds // size}{unit}" if seconds // size > 1 else unit)
     for step in candidates:
-        if _on_grid(times, step) >= 0.9:
-            return step, True
+        share = _on_grid(times, step)
+        if share >= 0.9:
+            return step, share == 1.0
     return _round_step(seconds), False
 
 
 def _on_grid(times: pd.DatetimeIndex, step: str) -> float:
-    grid = pd.DatetimeIndex(_snap(times, step))
-    steps = len(pd.date_range(grid[0], grid[-1], freq=step)) if (grid[-1] - grid[0]) / max(pd.Timedelta(1, "s"), np.median(np.diff(grid))) < MOST_STEPS else 0
-    fixed = step[-1] in "hns" or step in {"D", "B"} or step.startswith("W")
-    exact = float((pd.Series(times).dt.tz_localize(None).isin(pd.Series(grid).dt.tz_localize(None))).mean()) if fixed else 1.0
-    return exact if steps and grid.is_unique else 0.0
+    """The share of stamps that a regular grid of this step hits; months, quarters and years may hold one stamp each."""
+    if _is_calendar(step):
+        return float(_snap(times, step).is_unique)
+    if (times[-1] - times[0]) / pd.Timedelta(_step_seconds(step), "s") > MOST_STEPS:
+        return 0.0
+    return float(times.isin(pd.date_range(times[0], times[-1], freq=step)).mean())
+
+
+def _is_calendar(step: str) -> bool:
+    return step.split("-")[0] in {"MS", "QS", "YS"}
 
 
 def _snap(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
-    """Stamps moved to the start of their month, quarter or year; others, to the grid that starts at the first stamp."""
-    base = step.split("-")[0]
-    if base in {"MS", "QS", "YS"}:
-        offset = pd.tseries.frequencies.to_offset(step)
-        return pd.DatetimeIndex([offset.rollback(t.normalize()) for t in times]) if len(times) < 5000 else (
-            times.normalize() - pd.to_timedelta(times.day - 1, unit="D") if base == "MS" else times.to_period({"QS": "Q", "YS": "Y"}[base]).to_timestamp()
-        )
-    if base in {"D", "B", "W"}:
+    """Stamps at the start of their month, quarter or year, whichever day of it they name; others as they are."""
+    if not _is_calendar(step):
         return times
-    width = pd.Timedelta(pd.tseries.frequencies.to_offset(step))
-    return times[0] + ((times - times[0]) / width).round().astype("int64") * width
+    base, _, first = step.partition("-")
+    period = "M"
+    if base != "MS":  # a year that starts in April is one that ends in March
+        starts = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%b").str.upper().tolist()
+        period = f"{base[0]}-{starts[starts.index(first or 'JAN') - 1]}"
+    return times.tz_localize(None).to_period(period).to_timestamp().tz_localize(times.tz)
 
 
 def _round_step(seconds: int) -> str:
     """The usual step nearest above a median gap: what irregular stamps are gathered into."""
-    for limit, step in ((1, "s"), (60, "min"), (900, "15min"), (3600, "h"), (86400, "D"), (7 * 86400, "W-SUN"), (31 * 86400, "MS"), (92 * 86400, "QS")):
+    for limit, step in (
+        (1, "s"),
+        (60, "min"),
+        (900, "15min"),
+        (3600, "h"),
+        (86400, "D"),
+        (7 * 86400, "W-SUN"),
+        (31 * 86400, "MS"),
+        (92 * 86400, "QS"),
+    ):
         if seconds <= limit:
             return step
     return "YS"
@@ -308,3 +324,37 @@ def _count(number: int, noun: str) -> str:
 
 def _stamp(time: pd.Timestamp) -> str:
     return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
+
+
+# by upload id: what a page calls in a worker
+
+
+@lru_cache(maxsize=2)
+def table_of(upload_id: str, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> parse.Table:
+    """The table of an upload; the last two stay in memory. Raises `UserError`."""
+    return parse.parse(uploads.content(upload_id), encoding=encoding, delimiter=delimiter, decimal=decimal, dates=dates)
+
+
+def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:
+    """What the page shows of an upload: `facts`, `notes`, `times`, `numbers`, `columns`, `rows` and the first rows as `head`."""
+    table = table_of(upload_id, **reading)
+    return {
+        "facts": table.facts,
+        "notes": table.notes,
+        "times": table.times(),
+        "numbers": table.numbers(),
+        "columns": [str(c) for c in table.frame],
+        "rows": len(table.frame),
+        "head": table.frame.head(20),
+    }
+
+
+def findings(upload_id: str, reading: dict[str, str], choices: dict[str, Any]) -> Findings:
+    """`examine` for an upload."""
+    return examine(table_of(upload_id, **reading), Choices.model_validate(choices))
+
+
+def series(upload_id: str, reading: dict[str, str], choices: dict[str, Any]) -> Series:
+    """`tidy` for an upload."""
+    name = PurePath(uploads.title(upload_id)).stem[:60] or "upload"
+    return tidy(table_of(upload_id, **reading), Choices.model_validate(choices), name)

@@ -1,6 +1,6 @@
 """Train a recurrent forecaster: the loop.
 
-    python -m core.forecasting.train --data airline --steps 200
+python -m core.forecasting.train --data airline --steps 200
 """
 
 from __future__ import annotations
@@ -66,37 +66,45 @@ def train(
 
 
 def main() -> None:
-    """Train on a built-in series and print progress and verdict."""
+    """Train on a built-in series; print the progress and the verdict, or save the whole run into a folder."""
+    import shutil
+    from pathlib import Path
+
     from pydantic import Field
     from pydantic_settings import CliApp
 
     from core.device import prepare
     from core.forecasting.data import builtin
     from core.forecasting.predict import verdict
-    from core.runs.worker import progress_lines
+    from core.runs import store, worker
 
     class Command(ForecastingConfig):
         """Train a recurrent forecaster on a built-in series."""
 
         data: str = Field("airline", description="Built-in series: airline, co2, sunspots, nile, elnino.")
         preset: str = Field("", description="Start from this preset; other options come on top.")
+        save: str = Field("", description="Folder that becomes the run's folder: weights, metrics, samples, verdict.")
 
     command = CliApp.run(Command)
-    given = command.model_dump(exclude={"data", "preset"}, exclude_unset=True)
-    config, series = ForecastingConfig.preset(command.preset).updated(given), builtin(command.data)
-    device = prepare(THREADS, config.seed)
+    given = {name: value for name, value in command.differing().items() if name in ForecastingConfig.model_fields}
+    config, series = ForecastingConfig.from_preset(command.preset).updated(given), builtin(command.data)
+    if command.save:
+        run = store.create("forecasting", config, series, data=series.name)
+        worker.train_here(run.id)
+        shutil.rmtree(command.save, ignore_errors=True)
+        shutil.move(store.folder(run.id), Path(command.save))
+        return
     last: list[Progress] = []
 
     def kept() -> Generator[Progress, Update | None, None]:
-        for progress in train(config, series, device=device):
+        for progress in train(config, series, device=prepare(THREADS, config.seed)):
             last[:] = [progress]
             yield progress
 
-    for line in progress_lines(kept()):
+    for line in worker.progress_lines(kept()):
         print(line)
-    checkpoint = last[0].checkpoint
-    if checkpoint:
-        print(verdict(config, series, checkpoint())["sentence"])
+    if last[0].checkpoint:
+        print(verdict(config, series, last[0].checkpoint())["sentence"])
 
 
 if __name__ == "__main__":

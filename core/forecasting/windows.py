@@ -1,52 +1,15 @@
-"""Cut a series in time: training, validation and test part, and the windows the networks read."""
+"""The windows that networks read, and what is known in advance: calendar and covariates."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from core.errors import UserError
-
 MOST_VALIDATION = 256  # windows looked at in one validation, evenly spread
-MOST_ORIGINS = 25  # starting points of a backtest; a longer test part takes a larger stride
-
-
-class Split(NamedTuple):
-    """Where the parts end. Training is [0, train), validation [train, validation), test [validation, length)."""
-
-    train: int
-    validation: int
-    length: int
-
-
-def split(length: int, config: Any) -> Split:
-    """The three parts of a series of `length` steps. Raises `UserError` if it is too short for the settings."""
-    least = config.window + 2 * config.horizon + max(config.horizon // 2, 2)
-    if length < least:
-        raise UserError(
-            f"{length:,} steps are too few: an input window of {config.window} and a horizon of {config.horizon} need at "
-            f"least {least}. Choose a shorter window or horizon, or bring a longer series."
-        )
-    test = config.test_size or max(config.horizon, length // 10)
-    validation = config.validation_size or max(min(config.horizon, (length - test) // 4), (length - test) // 10)
-    train = length - test - validation
-    if train <= config.window:
-        raise UserError(
-            f"After {test} test and {validation} validation steps, {max(train, 0)} of {length:,} steps are left for "
-            f"training; the input window of {config.window} needs more. Make one of them smaller."
-        )
-    return Split(train, train + validation, length)
-
-
-def backtest_origins(parts: Split, config: Any) -> list[int]:
-    """First steps of the forecasts that are scored: rolling origins over the test part."""
-    last = max(parts.validation, parts.length - config.horizon)
-    stride = max(config.stride, -(-(last - parts.validation + 1) // MOST_ORIGINS))
-    return list(range(parts.validation, last + 1, stride))
 
 
 def calendar(index: pd.Index, step: str, season: int) -> np.ndarray:
@@ -62,9 +25,9 @@ def calendar(index: pd.Index, step: str, season: int) -> np.ndarray:
         if unit in {"h", "min", "s"}:
             phases.append(day)
         if unit in {"h", "min", "s", "D", "B"}:
-            phases.append((index.dayofweek + day) / 7)
+            phases.append((index.day_of_week + day) / 7)
         if unit in {"h", "D", "B", "W", "MS", "QS"}:
-            phases.append((index.dayofyear - 1) / 365.25)
+            phases.append((index.day_of_year - 1) / 365.25)
     if not phases and season > 1:
         phases.append(np.arange(len(index)) / season)
     if not phases:

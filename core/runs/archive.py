@@ -92,7 +92,13 @@ def _target(folder: Path, name: str, capability: str) -> Path | None:
     if name in _PLAIN - {"run.json"} | set(capabilities.module(capability, "data").FILES):
         return folder / name
     path = PurePosixPath(name)
-    if len(path.parts) == 2 and path.parts[0] == "samples" and path.suffix == ".safetensors" and path.stem.isdigit() and len(path.stem) == 8:
+    if (
+        len(path.parts) == 2
+        and path.parts[0] == "samples"
+        and path.suffix == ".safetensors"
+        and path.stem.isdigit()
+        and len(path.stem) == 8
+    ):
         return folder / "samples" / path.name
     return None
 

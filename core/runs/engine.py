@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def _engines() -> Path:
 
 
 def host_alive(engine_id: str) -> bool:
-    """Whether the embedded host of this id still runs: it holds its lock, even one that another dashboard started."""
+    """Whether the engine of this id still runs, be it of another dashboard: its host (on a cluster, its web process)
+    holds a lock."""
     try:
         with open(_engines() / f"{engine_id}.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -65,11 +67,13 @@ class Engine:
         self.waiting: list[str] = []  # run ids in the order in which they were asked for
         self.running: dict[str, Any] = {}  # run id -> Dask future
         self._facts: dict[str, Any] | None = None
+        self._warm = False
+        self.id = secrets.token_hex(8)
         if self.scheduler:
             self._connect(self.scheduler)
-            self.id = "scheduler:" + self.client.scheduler_info()["id"]
+            self._lock = open(_engines() / f"{self.id}.lock", "w")  # held as long as this process lives
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         else:
-            self.id = secrets.token_hex(8)
             self._connect(self._start_host())
         self.free = threading.BoundedSemaphore(max(1, self._offered("interactive")))
         log.event("engine_ready", engine=self.id)
@@ -115,19 +119,24 @@ class Engine:
                 self.host.wait(10)
             except subprocess.TimeoutExpired:
                 self.host.kill()
-            for path in _engines().glob(f"{self.id}.*"):
-                path.unlink(missing_ok=True)
+        elif self.scheduler:
+            self._lock.close()
+        for path in _engines().glob(f"{self.id}.*"):
+            path.unlink(missing_ok=True)
 
     # runs
 
-    def start(
-        self, capability: str, config: Config, dataset: Any, *, visitor: str, data: str = "", group: str = ""
-    ) -> store.Run:
-        """Make a run and queue it. Raises `UserError` if a limit of the demo forbids it or the disk is full."""
-        self._allow(visitor)
-        run = store.create(capability, config, dataset, data=data, group=group)
-        store.remember(visitor, run.id)
-        return self._enqueue(run)
+    def start(self, capability: str, configs: Sequence[Config], dataset: Any, *, visitor: str, data: str = "") -> list[store.Run]:
+        """Make a run for each config, mates of each other, and queue them in this order.
+
+        Raises `UserError` if a limit of the demo forbids it or the disk is full.
+        """
+        self._allow(visitor, len(configs))
+        runs = [store.create(capability, config, dataset, data=data) for config in configs]
+        for run in runs:
+            store.change(run.id, mates=[mate.id for mate in runs if mate.id != run.id])
+            store.remember(visitor, run.id)
+        return [self._enqueue(run) for run in runs]
 
     def resume(self, run_id: str, visitor: str) -> store.Run:
         """Go on from the last checkpoint of a run that ended; the losses are those of a run that never did."""
@@ -136,17 +145,17 @@ class Engine:
         run = self.look(run_id)
         if run.active:
             raise UserError("This run is under way already.")
-        self._allow(visitor)
+        self._allow(visitor, 1)
         return self._enqueue(run)
 
-    def _allow(self, visitor: str) -> None:
+    def _allow(self, visitor: str, count: int) -> None:
         caps = limits()
         if caps.keep_days:
             store.prune(caps.keep_days, caps.keep_gib)
         mine = sum(run.active for run in store.of(visitor)) if caps.runs_per_visitor else 0
-        if caps.runs_per_visitor and mine >= caps.runs_per_visitor:
+        if caps.runs_per_visitor and mine + count > caps.runs_per_visitor:
             raise UserError(f"This demo lets a visitor have {caps.runs_per_visitor} runs at a time. Stop one first.")
-        if caps.max_queued and len(self.waiting) >= caps.max_queued:
+        if caps.max_queued and len(self.waiting) + count > caps.max_queued:
             raise UserError("Too many runs are waiting in this demo just now. Try again in a few minutes.")
 
     def _enqueue(self, run: store.Run) -> store.Run:
@@ -182,16 +191,17 @@ class Engine:
                 future.add_done_callback(functools.partial(self._ended, run_id))
 
     def _ended(self, run_id: str, future: Any) -> None:
-        with self.lock:
-            if self.running.get(run_id) is future:
-                del self.running[run_id]
         try:
-            if future.status == "error":
+            if future.status == "error" and self.alive():
                 self._bury(run_id, future.exception())
-            if self.alive():
-                self._dispatch()
         except store.UnknownRun:
             log.event("run_vanished", run=run_id)
+        finally:  # only now: a run that is no longer in `running` and not settled counts as interrupted
+            with self.lock:
+                if self.running.get(run_id) is future:
+                    del self.running[run_id]
+        if self.alive():
+            self._dispatch()
 
     def _bury(self, run_id: str, error: BaseException) -> None:
         """Say in the folder why a worker could not."""
@@ -241,9 +251,9 @@ class Engine:
         if run.engine == self.id:
             with self.lock:
                 return self.alive() and (run.id in self.running or run.id in self.waiting)
-        if run.engine.startswith("scheduler:"):
-            return self.scheduler != "" and any(f"run-{run.id}-" in key for key in self._cluster_keys())
-        return host_alive(run.engine)
+        if host_alive(run.engine):
+            return True
+        return self.scheduler != "" and any(f"run-{run.id}-" in key for key in self._cluster_keys())
 
     def _cluster_keys(self) -> list[str]:
         """Keys that the workers of the cluster hold: a run that another web process started is among them."""
@@ -301,6 +311,8 @@ class Engine:
 
     def warm(self) -> None:
         """Let every worker import torch in the background, before it is needed."""
+        if self._facts is None:
+            self._warm = True
         for name in ("train", "interactive"):
             if name == "interactive" or not self.running:
                 from distributed import fire_and_forget
@@ -312,3 +324,16 @@ class Engine:
         if self._facts is None:
             self._facts = self.call("core.device", "describe", seconds=60)
         return self._facts
+
+    def device_now(self) -> dict[str, Any] | None:
+        """`device` if it is known already; asks in the background once torch has been imported by somebody."""
+        if self._facts is None and self._warm:
+            self._warm = False
+            threading.Thread(target=self._learn_device, daemon=True).start()
+        return self._facts
+
+    def _learn_device(self) -> None:
+        try:
+            self.device()
+        except CallFailed as error:
+            log.event("device_unknown", why=str(error))

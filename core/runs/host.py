@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--info", required=True, type=Path)
     options = parser.parse_args()
-    lock = open(options.info.with_suffix(".lock"), "w")  # noqa: SIM115 - held until the process ends
+    lock = open(options.info.with_suffix(".lock"), "w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     configure()
 

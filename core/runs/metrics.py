@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from core.runs.files import write_whole
 
 Curve = tuple[np.ndarray, np.ndarray]  # steps, values
 
@@ -73,7 +76,7 @@ def thin(curve: Curve, most: int = 500) -> Curve:
         return curve
     edges = np.linspace(0, len(steps), most // 2 + 1).astype(int)
     kept = set()
-    for begin, end in zip(edges[:-1], edges[1:], strict=True):
+    for begin, end in pairwise(edges):
         part = values[begin:end]
         if not np.isfinite(part).any():
             kept.add(begin)
@@ -88,5 +91,5 @@ def cut_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     rows = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    path.unlink()
-    path.write_bytes(b"".join(row for row in rows if json.loads(row)["step"] <= step))
+    kept = b"".join(row for row in rows if json.loads(row)["step"] <= step)
+    write_whole(path, kept)  # written beside the old file, so its inode is another: readers start again

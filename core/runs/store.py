@@ -41,7 +41,7 @@ ACTIVE = frozenset({"queued", "running", "paused"})
 CHECKPOINT, METRICS, RESULT = "checkpoint.safetensors", "metrics.jsonl", "result.json"
 MOST_SAMPLES = 120  # pictures of one run's history; past that every other one goes
 _ID = re.compile(r"[0-9a-f]{32}")  # 128 random bits
-_EXAMPLE = re.compile(r"example-([a-z]+)-([a-z0-9]+)")
+_EXAMPLE = re.compile(r"example-([a-z]+)-([a-z0-9-]+)")
 
 
 class UnknownRun(UserError):
@@ -57,7 +57,7 @@ class Run(BaseModel):
     capability: str
     config: dict[str, Any]
     data: str = ""  # the dataset's name, for people
-    group: str = ""  # runs started together (a race) share one
+    mates: list[str] = Field(default_factory=list)  # runs started together with it (a race)
     status: Status = "queued"
     created: float = 0.0
     started: float = 0.0
@@ -109,6 +109,20 @@ def folder(run_id: str) -> Path:
     return path
 
 
+def examples(capability: str) -> list[str]:
+    """Ids of the finished runs that come with a capability."""
+    found = (capabilities.CORE / capability / "examples").glob("*/run.json")
+    return sorted(f"example-{capability}-{path.parent.name}" for path in found)
+
+
+def exists(run_id: str) -> bool:
+    """Whether there is a run of this id."""
+    try:
+        return folder(run_id).is_dir()
+    except UnknownRun:
+        return False
+
+
 def is_example(run_id: str) -> bool:
     """Whether a run ships with Manabi and must stay as it is."""
     return run_id.startswith("example-")
@@ -119,14 +133,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "pandas")}}
 
 
-def create(capability: str, config: Config, dataset: Any, *, data: str = "", group: str = "") -> Run:
+def create(capability: str, config: Config, dataset: Any, *, data: str = "") -> Run:
     """Make the folder of a new run with its settings and dataset. Raises `UserError` if the disk is full."""
     run = Run(
         id=secrets.token_hex(16),
         capability=capability,
         config=config.model_dump(),
         data=data,
-        group=group,
         created=time.time(),
         versions=versions(),
     )
@@ -148,9 +161,12 @@ def read(run_id: str) -> Run:
     """What `run.json` says. Raises `UnknownRun`."""
     path = folder(run_id) / "run.json"
     try:
-        return Run.model_validate_json(path.read_bytes())
+        run = Run.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):
         raise UnknownRun("The record of this run can't be read.") from None
+    if is_example(run_id):
+        return run.model_copy(update={"id": run_id, "mates": [mate for mate in examples(run.capability) if mate != run_id]})
+    return run
 
 
 def save_run(run: Run) -> None:

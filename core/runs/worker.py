@@ -107,18 +107,18 @@ def train(run_id: str) -> None:
 
     Never raises for what goes wrong inside: the folder says it. What kills the process is told by the engine.
     """
-    path = store.folder(run_id)
-    control.reset(path)
     where, pid = address()
-    run = store.change(
-        run_id, status="running", started=time.time(), ended=0.0, note="", worker=where, pid=pid, result="none"
-    )
+    train_here(run_id, where, pid)
+
+
+def train_here(run_id: str, where: str = "", pid: int = 0) -> None:
+    """`train` in this very process, engine or not."""
+    path = store.folder(run_id)
+    run = store.change(run_id, status="running", started=time.time(), ended=0.0, note="", worker=where, pid=pid, result="none")
     log.event("run_started", run=run.id, capability=run.capability, pid=pid)
     status, note = _attempt(lambda: _train(run, path), run)
     has_weights = (path / store.CHECKPOINT).is_file()
-    run = store.change(
-        run_id, status=status, note=note, ended=time.time(), result="pending" if has_weights else "failed"
-    )
+    run = store.change(run_id, status=status, note=note, ended=time.time(), result="pending" if has_weights else "failed")
     log.event("run_ended", run=run.id, status=status, step=run.step)
     if has_weights:
         status, note = _attempt(lambda: _evaluate(run, path), run)

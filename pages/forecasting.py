@@ -1,0 +1,150 @@
+"""Forecasting: data, settings, train, use, look inside, how it works."""
+
+import streamlit as st
+
+from core import source
+from core.errors import UserError
+from core.forecasting.config import ForecastingConfig
+from core.forecasting.data import Series
+from core.forecasting.parts import split
+from core.runs import store
+from ui import explain, forecasting_views
+from ui.charts_forecasting import series_chart
+from ui.config_form import apply, config_form
+from ui.forecasting_data import PREFIX, data_block
+from ui.run_panel import run_panel
+from ui.session import current_run, get_engine, guarded, link, show_message, visitor
+
+EXAMPLE = "example-forecasting-airline-lstm"
+CELLS = ("lstm", "gru", "rnn")
+METRICS = source.constant("core.forecasting.train", "METRICS")
+
+
+@guarded
+def start(series: Series, config: ForecastingConfig, cells: tuple[str, ...]) -> None:
+    """Queue a run for each cell and open the first."""
+    configs = [config.updated({"model": cell}) for cell in cells]
+    runs = get_engine().start(PREFIX, configs, series, visitor=visitor(), data=series.name)
+    link(f"{PREFIX}_run", runs[0].id)
+
+
+st.title("Forecasting", icon=":material/show_chart:")
+st.markdown("A recurrent network reads a series step by step, keeps what matters in its hidden state, and forecasts what comes next.")
+run = current_run(PREFIX)
+get_engine().warm()
+show_message()
+
+st.header("Data", divider="gray")
+series = data_block()
+
+st.header("Settings", divider="gray")
+config = config_form(ForecastingConfig, PREFIX)
+parts: tuple[int, ...] = ()
+if series and config:
+    try:
+        parts = tuple(split(series.length, config))
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+    st.plotly_chart(
+        series_chart(
+            series.times(),
+            series.values(),
+            series.targets,
+            parts=parts,
+            title=f"{series.name}: what it learns from, and what it is judged by",
+        ),
+        key="series",
+        alt=f"The series {series.name} with its training, validation and test part",
+    )
+
+st.header("Train", divider="gray")
+with st.container(horizontal=True):
+    ready = bool(series and config and parts)
+    st.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=not ready,
+        on_click=start,
+        args=(series, config, (config.model,) if config else ()),
+    )
+    others = tuple(sorted(CELLS, key=lambda cell: config is not None and cell != config.model))
+    st.button(
+        "Race the three cells",
+        icon=":material/flag:",
+        disabled=not ready,
+        on_click=start,
+        args=(series, config, others),
+        help="Train RNN, LSTM and GRU with these settings from the same seed, one after the other, on one chart.",
+    )
+if not run:
+    st.info(
+        "Nothing of yours is open. This is a finished example: an LSTM on the airline passengers, trained with the preset of that name.",
+        icon=":material/lightbulb:",
+    )
+shown = run or store.read(EXAMPLE)
+family = [shown] + [get_engine().look(mate) for mate in shown.mates if store.exists(mate)]
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"**{store.name(shown)}**")
+    if len(family) > 1:
+        for mate in family[1:]:
+            st.button(
+                f"{str(mate.config['model']).upper()}",
+                key=f"open_{mate.id}",
+                icon=":material/swap_horiz:",
+                help=f"Open the {str(mate.config['model']).upper()} of this race.",
+                on_click=link,
+                args=(f"{PREFIX}_run", mate.id),
+            )
+    st.button(
+        "Use these settings",
+        key="take_settings",
+        icon=":material/tune:",
+        help="Fill the form with the settings of this run.",
+        on_click=lambda: apply(ForecastingConfig, PREFIX, ForecastingConfig.model_validate(shown.config)),
+    )
+
+
+def live(current: store.Run, curves: dict) -> None:
+    """The live figures of a run, and of its race."""
+    forecasting_views.live(current, curves)
+    if len(family) > 1:
+        forecasting_views.race(family)
+
+
+run_panel(shown, live, key=f"panel_{shown.id[-12:]}")
+with st.expander("What the curves mean", icon=":material/help:"):
+    for name, text in METRICS.items():
+        st.markdown(f"- `{name}`: {text}")
+
+if shown.result == "ready":
+    forecasting_views.verdict(shown)
+    with st.expander("How the forecast took shape", icon=":material/history:", on_change="rerun") as scrubber:
+        if scrubber.open:
+            forecasting_views.history(shown)
+
+has_weights = store.checkpoint_step(shown.id) > 0
+use, inside, how = st.tabs(["Use", "Look inside", "How it works"], on_change="rerun", key="forecasting_tab")
+if use.open:
+    with use:
+        st.header("Use", divider="gray")
+        if has_weights:
+            forecasting_views.use(shown)
+            explain.download_run(shown, key=f"export_{shown.id[-12:]}")
+            explain.permalink("forecasting", {f"{PREFIX}_run": shown.id})
+        else:
+            st.caption("As soon as there are weights, the network forecasts beyond the end of the series here.")
+if inside.open:
+    with inside:
+        st.header("Look inside", divider="gray")
+        if has_weights:
+            forecasting_views.inside(shown, [mate.id for mate in family[1:] if store.checkpoint_step(mate.id)])
+        else:
+            st.caption("As soon as there are weights, every number that flows through the network is shown here.")
+if how.open:
+    with how:
+        st.header("How it works", divider="gray")
+        explain.readme("forecasting")
+        explain.settings_table(ForecastingConfig)
+        explain.show_code("core.forecasting.models", "RecurrentForecaster")
+        explain.show_code("core.forecasting.train", "train", label="The training loop that ran")

@@ -1,0 +1,131 @@
+"""Fixtures: a folder for runs, an engine, a real server and a real Chromium. Everything talks to loopback only."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+os.environ["STREAMLIT_CLIENT_SHOW_ERROR_DETAILS"] = "full"  # "none", as shipped, hides exceptions from AppTest too
+os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    before = os.environ.get("MANABI_RUNS")
+    os.environ["MANABI_RUNS"] = str(folder)
+    yield folder
+    os.environ.pop("MANABI_RUNS") if before is None else os.environ.update(MANABI_RUNS=before)
+
+
+@pytest.fixture
+def fresh_runs(tmp_path, monkeypatch):
+    """An empty folder for runs, for this test alone."""
+    monkeypatch.setenv("MANABI_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+@pytest.fixture(scope="session")
+def engine(runs_folder):
+    """One engine for all tests that do not break it."""
+    from core.runs.engine import Engine
+
+    started = Engine()
+    yield started
+    started.close()
+
+
+def wait_for(condition, seconds=60.0):
+    """Wait until `condition()` is true and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"still not true after {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def waiting():
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def small():
+    """Settings that train in about a second, and the series they fit."""
+    from core.forecasting.config import ForecastingConfig
+    from core.forecasting.data import builtin
+
+    return ForecastingConfig(window=12, horizon=6, hidden_size=4, steps=30, validate_every=5), builtin("airline")
+
+
+class Server:
+    """`streamlit run app.py` on loopback, as the README says."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.runs = folder / "runs"
+        self.log = folder / "server.log"
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, "--server.address", "127.0.0.1", "--server.headless", "true", "--server.fileWatcherType", "none"],
+            cwd=ROOT,
+            stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MANABI_RUNS": str(self.runs), "STREAMLIT_CLIENT_SHOW_ERROR_DETAILS": "none", **environment},
+        )
+
+        def up():
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                return urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).read() == b"ok"
+            except OSError:
+                return False
+
+        wait_for(up, 30)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    started = Server(tmp_path_factory.mktemp("server"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
+            args=[*flags, "--disable-component-update", "--disable-sync"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(30_000)
+    tab.errors = []
+    tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    yield tab
+    context.close()

@@ -1,0 +1,258 @@
+"""Uploads in the shapes that people really have them, and any bytes at all."""
+
+import io
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import UserError
+from core.forecasting import parse, tidy
+
+MONTHS = pd.date_range("2020-01-01", periods=40, freq="MS")
+
+
+def csv(values=None, times=MONTHS, style="%Y-%m-%d", separator=",", header=("date", "sales")):
+    values = range(100, 100 + len(times)) if values is None else values
+    return "\n".join([separator.join(header), *(f"{t.strftime(style)}{separator}{v}" for t, v in zip(times, values, strict=True))])
+
+
+def read(content, **options):
+    table = parse.parse(content if isinstance(content, bytes) else content.encode(), **options)
+    return table, tidy.tidy(table, tidy.Choices(), "x")
+
+
+@pytest.mark.parametrize(
+    "style",
+    ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%Y年%m月%d日", "%d-%b-%Y", "%b %Y", "%Y%m%d", "%Y-%m", "%m/%d/%y"],
+)
+def test_date_formats_are_found(style):
+    table, series = read(csv(style=style))
+    assert table.times() == ["date"]
+    assert series.frame.index[0] == MONTHS[0] and series.frame.index[-1] == MONTHS[-1] and series.step == "MS"
+
+
+def test_day_and_month_are_told_apart_by_the_steadier_step():
+    days = pd.date_range("2024-01-01", periods=11, freq="D")  # 01/02 reads both ways
+    assert read(csv(times=days, style="%d/%m/%Y", values=range(11)))[1].step == "D"
+    assert read(csv(times=days, style="%m/%d/%Y", values=range(11)))[1].step == "D"
+
+
+def test_quarters_years_and_unix_seconds():
+    assert read("q,x\n" + "\n".join(f"{y}Q{q},{y + q}" for y in range(2000, 2005) for q in (1, 2, 3, 4)))[1].step == "QS"
+    assert read("year,x\n" + "\n".join(f"{y},{y % 7}" for y in range(1950, 1990)))[1].step == "YS"
+    assert read("\n".join(f"{y},{y % 7}" for y in range(1950, 1990)))[1].frame.index[0].year == 1950  # no header
+    assert read("time,x\n" + "\n".join(f"{1_700_000_000 + 3600 * n},{n}" for n in range(30)))[1].step == "h"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16-le"), ("cp932", "Shift-JIS (cp932)")],
+)
+def test_encodings_are_found(encoding, told):
+    table, series = read(csv(style="%Y/%m/%d", header=("年月", "売上")).encode(encoding))
+    assert table.facts["encoding"] == told
+    assert series.targets == ("売上",)
+
+
+def test_western_text_is_not_taken_for_japanese():
+    table, series = read(csv(header=("date", "été")).encode("cp1252"))
+    assert series.targets == ("été",)
+    assert "Shift" not in table.facts["encoding"]
+
+
+@pytest.mark.parametrize(
+    ("separator", "cells", "value"),
+    [
+        (",", "1234.5", 1234.5),
+        (";", "1234,5", 1234.5),
+        (";", "1.234,5", 1234.5),
+        (",", '"1,234.5"', 1234.5),
+        (",", '"1,235"', 1235),
+        ("\t", "1 234,5", 1234.5),
+        ("|", "1'234.5", 1234.5),
+        (",", "$1234.5", 1234.5),
+        (",", "-1.5e3", -1500),
+    ],
+)
+def test_numbers_in_every_notation(separator, cells, value):
+    values = [cells, *(cells.replace("5", str(n % 10)) for n in range(1, 40))]
+    _, series = read(csv(values=values, separator=separator))
+    assert series.values()[0, 0] == value
+
+
+def test_a_decimal_comma_does_not_spoil_dates_with_points():
+    _, series = read(csv(style="%d.%m.%Y", separator=";", values=[f"{n},25" for n in range(40)]))
+    assert series.frame.index[1] == MONTHS[1] and series.values()[3, 0] == 3.25
+
+
+def test_rows_longer_than_the_header_lose_nothing():
+    table = parse.parse(b"date,x\n2020-01-01,1,7\n2020-01-02,2,8\n2020-01-03,3,9\n")
+    assert list(table.frame) == ["date", "x", "column 3"] and table.frame["column 3"].tolist() == [7, 8, 9]
+
+
+def test_what_is_detected_can_be_overridden():
+    table = parse.parse(csv(values=[f"{n}.125" for n in range(40)], separator=";").encode(), decimal=",", delimiter=";")
+    assert table.frame["sales"].iloc[1] == 1125
+    with pytest.raises(UserError, match="not ascii"):
+        parse.parse("é".encode() * 20, encoding="ascii")
+
+
+@pytest.mark.parametrize("write", ["excel", "parquet"])
+def test_excel_and_parquet(write):
+    out = io.BytesIO()
+    frame = pd.DataFrame({"day": MONTHS, "x": np.arange(40), "note": "text"})
+    frame.to_excel(out, index=False) if write == "excel" else frame.to_parquet(out)
+    table, series = read(out.getvalue())
+    assert table.times() == ["day"] and series.length == 40 and series.targets == ("x",)
+
+
+def test_named_zones_survive_and_offsets_are_read_as_utc():
+    hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")  # across a clock change
+    _, series = read("t,x\n" + "\n".join(f"{t.isoformat()},{n}" for n, t in enumerate(hours)))
+    assert series.step == "h" and series.length == 60 and str(series.frame.index.tz) == "UTC"
+    days = pd.date_range("2024-03-28", periods=9, freq="D", tz="Europe/Berlin")
+    _, series = read("t,x\n" + "\n".join(f"{t.isoformat()},{n}" for n, t in enumerate(days)))
+    assert series.step == "D" and series.length == 9
+    out = io.BytesIO()
+    pd.DataFrame({"x": range(60)}, index=hours).to_parquet(out)
+    assert str(read(out.getvalue())[1].frame.index.tz) == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "empty"),
+        (b"\n\n  \n", "empty"),
+        (b"date,x", "header but no rows"),
+        (b"date,x\n", "header but no rows"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "PNG picture"),
+        (b"\xff\xd8\xff\xe0 jpeg", "JPEG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"PK\x03\x04 no zip", "damaged"),
+        (b"PAR1 no parquet", "damaged"),
+        (b"\xd0\xcf\x11\xe0 old", "xlsx"),
+        (bytes(range(32)) * 20, "not a text file"),
+        (b"a,b\n1,2\n1,2,3\n", "Line 3 has 3 fields"),
+        (b",".join(b"c%d" % n for n in range(5000)) + b"\n" + b",".join([b"1"] * 5000), "5,000 columns"),
+        (b"x\n" + b"1\n" * 1_002_000, "1,000,000 rows"),
+        (b"x" * (parse.MAX_BYTES + 1), "limit is 50 MB"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_a_sentence(content, words):
+    with pytest.raises(UserError, match=words):
+        parse.parse(content)
+
+
+def test_a_zip_that_is_no_workbook_and_a_bomb():
+    import zipfile
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("readme.txt", "x")
+    with pytest.raises(UserError, match="zip archive"):
+        parse.parse(out.getvalue())
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"0" * (parse.MAX_UNPACKED + 1))
+    with pytest.raises(UserError, match="unpacks to more"):
+        parse.parse(out.getvalue())
+
+
+def test_columns_of_the_same_name_and_without_one():
+    table, series = read("date,sales,sales,\n2020-01-01,1,2,9\n2020-01-02,2,3,9\n2020-01-03,3,9,9")
+    assert list(table.frame) == ["date", "sales", "sales (2)", "column 4"]
+    assert any("called 'sales'" in note for note in series.notes)
+
+
+def test_the_first_bad_cell_is_named():
+    table = parse.parse(csv(values=[1, 2, "oops", *range(37)]).encode())
+    with pytest.raises(UserError, match=r"Row 3, column 'sales': 'oops' is not a number"):
+        tidy.tidy(table, tidy.Choices(targets=("sales",)), "x")
+
+
+def test_a_million_rows_are_read_in_seconds():
+    times = pd.date_range("2000", periods=parse.MAX_ROWS, freq="min").strftime("%Y-%m-%d %H:%M:%S")
+    content = ("t,x\n" + "\n".join(f"{t},{n % 97}.5" for n, t in enumerate(times))).encode()
+    _, series = read(content)
+    assert series.length == parse.MAX_ROWS and series.step == "min"
+
+
+def any_outcome(content, **options):
+    began = time.monotonic()
+    try:
+        table = parse.parse(content, **options)
+        tidy.tidy(table, tidy.Choices(), "x")
+        tidy.tidy(table, tidy.Choices(time=tidy.ROWS), "x")
+    except UserError as error:
+        assert str(error)
+    assert time.monotonic() - began < 5
+
+
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@FUZZ
+@given(st.binary(max_size=2000))
+def test_any_bytes_give_a_table_or_a_sentence(content):
+    any_outcome(content)
+
+
+@FUZZ
+@given(st.sampled_from([b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"date,x\n"]), st.binary(max_size=400))
+def test_any_bytes_after_a_known_beginning(head, content):
+    any_outcome(head + content)
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "1",
+            "-1,5",
+            "1.234,5",
+            "1e400",
+            "inf",
+            "nan",
+            "2020-01-01",
+            "2020-13-45",
+            "01/02/2020",
+            "0001-01-01",
+            "9999-12-31",
+            "x",
+            "=cmd|' /C calc'!A0",
+            "2020Q1",
+            '"',
+            "12:30",
+            "2020-01-01T00:00:00+09:00",
+        ]
+    ),
+    st.text(max_size=8),
+    st.floats().map(str),
+    st.dates().map(str),
+)
+
+
+@FUZZ
+@given(
+    st.lists(st.lists(CELLS, min_size=2, max_size=3), min_size=1, max_size=12),
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["utf-8", "utf-16", "cp932"]),
+)
+def test_any_table_gives_a_series_or_a_sentence(rows, separator, encoding):
+    any_outcome("\n".join(separator.join(row) for row in [["date", "x", "y"], *rows]).encode(encoding, errors="replace"))
+
+
+@FUZZ
+@given(st.binary(min_size=1, max_size=40), st.integers(0, 10_000))
+def test_a_damaged_excel_or_parquet_file(noise, where):
+    for make in ("to_excel", "to_parquet"):
+        out = io.BytesIO()
+        getattr(pd.DataFrame({"date": MONTHS[:5], "x": range(5)}), make)(out)
+        content = bytearray(out.getvalue())
+        where %= len(content)
+        content[where : where + len(noise)] = noise
+        any_outcome(bytes(content))

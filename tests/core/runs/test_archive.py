@@ -1,0 +1,99 @@
+import io
+import json
+import struct
+import zipfile
+
+import pytest
+
+from core.errors import UserError
+from core.runs import archive, store
+
+EXAMPLE = "example-forecasting-airline-lstm"
+
+
+def rezip(content, change):
+    """The same zip with some entries changed; None drops one."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        entries = {name: old.read(name) for name in old.namelist()}
+        entries.update(change)
+        for name, data in entries.items():
+            if data is not None:
+                new.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return archive.pack(EXAMPLE)
+
+
+def test_a_zip_holds_everything_and_comes_back_as_the_same_run(packed, fresh_runs):
+    names = set(zipfile.ZipFile(io.BytesIO(packed)).namelist())
+    assert {"run.json", "metrics.jsonl", "checkpoint.safetensors", "result.json", "reproduce.py", "series.csv"} <= names
+    run = store.read(archive.unpack(packed))
+    original = store.read(EXAMPLE)
+    assert (run.config, run.status, run.result) == (original.config, "finished", "ready")
+    assert store.result(run.id) == store.result(EXAMPLE)
+    assert store.sample_steps(run.id) == store.sample_steps(EXAMPLE)
+    assert store.checkpoint_step(run.id) == store.checkpoint_step(EXAMPLE) > 0
+
+
+def test_names_in_a_zip_choose_no_path(packed, fresh_runs, tmp_path):
+    evil = {
+        "../../evil.txt": b"x",
+        "/etc/evil": b"x",
+        "samples/../../evil.txt": b"x",
+        "samples/evil.safetensors": b"x",
+        "control.json": b"{}",
+    }
+    run_id = archive.unpack(rezip(packed, evil))
+    assert not list(tmp_path.rglob("*evil*"))
+    assert not (store.folder(run_id) / "control.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"run.json": None}, "run.json is missing"),
+        ({"run.json": b"{}"}, "not one of Manabi's"),
+        ({"run.json": b"\xff\xfe\x00"}, "not one of Manabi's"),
+        ({"checkpoint.safetensors": b"\x80\x04not a tensor"}, "damaged"),
+        ({"checkpoint.safetensors": struct.pack("<Q", 1 << 60)}, "damaged"),
+        ({"samples/00000001.safetensors": b"junk"}, "damaged"),
+        ({"metrics.jsonl": b'{"step": "x"}\n'}, "damaged"),
+        ({"metrics.jsonl": b"[1]\n"}, "damaged"),
+        ({"result.json": b"[]"}, "damaged"),
+        ({"series.parquet": b"PAR1 nonsense"}, "dataset"),
+        ({"series.json": None}, "dataset"),
+    ],
+)
+def test_every_piece_is_checked_and_nothing_stays_of_a_bad_zip(packed, fresh_runs, change, words):
+    with pytest.raises(UserError, match=words):
+        archive.unpack(rezip(packed, change))
+    assert store.all_ids() == []
+
+
+def test_settings_out_of_bounds_are_refused(packed, fresh_runs):
+    record = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("run.json"))
+    for change in ({"config": {**record["config"], "hidden_size": 10**9}}, {"capability": "os"}):
+        with pytest.raises(UserError):
+            archive.unpack(rezip(packed, {"run.json": json.dumps(record | change).encode()}))
+
+
+def test_bombs_and_junk_are_refused(fresh_runs):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("run.json", b"0" * (archive.MAX_UNPACKED + 1))
+    many = io.BytesIO()
+    with zipfile.ZipFile(many, "w") as crowd:
+        for n in range(archive.MAX_ENTRIES + 1):
+            crowd.writestr(str(n), b"")
+    for content, words in (
+        (out.getvalue(), "unpacks to more"),
+        (many.getvalue(), "unpacks to more"),
+        (b"no zip", "not a zip"),
+        (b"", "not a zip"),
+    ):
+        with pytest.raises(UserError, match=words):
+            archive.unpack(content)

@@ -1,0 +1,70 @@
+import threading
+import time
+
+from core.runs import control
+
+
+def test_pause_step_resume_stop(tmp_path):
+    done, paused = [], []
+    wishes = control.Control(tmp_path, paused.append)
+
+    def loop():
+        while wishes.wait():
+            done.append(1)
+            time.sleep(0.001)
+
+    control.ask(tmp_path, state="paused")
+    thread = threading.Thread(target=loop)
+    thread.start()
+    time.sleep(0.3)
+    assert done == [] and paused == [True]
+    control.ask(tmp_path, steps=3)
+    time.sleep(0.4)
+    assert len(done) == 3
+    control.ask(tmp_path, steps=1)
+    time.sleep(0.3)
+    control.ask(tmp_path, steps=1)
+    time.sleep(0.3)
+    assert len(done) == 5
+    control.ask(tmp_path, state="running")
+    time.sleep(0.3)
+    assert len(done) > 10 and paused[-1] is False
+    control.ask(tmp_path, state="stopped")
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_stop_is_obeyed_while_paused(tmp_path):
+    control.ask(tmp_path, state="paused")
+    wishes = control.Control(tmp_path)
+    thread = threading.Thread(target=wishes.wait)
+    thread.start()
+    control.ask(tmp_path, state="stopped")
+    thread.join(2)
+    assert not thread.is_alive() and wishes.state == "stopped"
+
+
+def test_slow_motion_keeps_to_the_chosen_speed(tmp_path):
+    control.ask(tmp_path, speed=20.0)
+    wishes = control.Control(tmp_path)
+    wishes.wait()
+    began = time.monotonic()
+    for _ in range(10):
+        assert wishes.wait()
+    assert 0.4 < time.monotonic() - began < 1.5
+
+
+def test_live_settings_arrive_once_and_add_up(tmp_path):
+    wishes = control.Control(tmp_path)
+    control.ask(tmp_path, settings={"learning_rate": 0.1})
+    control.ask(tmp_path, settings={"clip": 2.0})
+    wishes.wait()
+    assert wishes.take_settings() == {"learning_rate": 0.1, "clip": 2.0}
+    assert wishes.take_settings() is None
+
+
+def test_a_run_that_starts_again_does_not_obey_the_last_stop(tmp_path):
+    control.ask(tmp_path, state="stopped")
+    control.reset(tmp_path)
+    assert control.Control(tmp_path).wait()
+    assert control.wanted(tmp_path)["state"] == "running"

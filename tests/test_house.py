@@ -1,0 +1,129 @@
+"""The rules of the house: who may import whom, and what every capability has. New capabilities are found by themselves."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core import capabilities, source
+from core.config import Config, bounds, choices
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"torch", "torchvision", "timm", "transformers"}
+FILES = {"README.md", "config.py", "data.py", "models.py", "train.py", "predict.py", "interpret.py", "export.py"}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def python_files(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", python_files("core"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_core_has_no_screen(path):
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert not tops & {"streamlit", "ui", "pages"}
+
+
+@pytest.mark.parametrize("path", python_files("pages", "ui"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_web_process_names_no_torch(path):
+    assert not {name.split(".")[0] for name in imports(path)} & HEAVY
+
+
+def test_no_capability_imports_another():
+    for name in capabilities.names():
+        for path in (ROOT / "core" / name).rglob("*.py"):
+            used = {part.split(".")[1] for part in imports(path) if part.startswith("core.") and "." in part}
+            assert not used & (set(capabilities.names()) - {name}), path
+
+
+def test_inside_a_capability_imports_point_down():
+    rank = {"config": 0, "data": 1, "models": 1, "train": 2, "predict": 3, "interpret": 3}
+    for name in capabilities.names():
+        for path in (ROOT / "core" / name).glob("*.py"):
+            for used in imports(path):
+                part = used.removeprefix(f"core.{name}.")
+                if part != used and path.stem in {"config", "data", "models"}:
+                    assert rank.get(part, 0) <= rank[path.stem], f"{path.stem} imports {part}"
+
+
+@pytest.mark.parametrize("name", capabilities.names())
+def test_a_capability_has_all_its_files_and_a_page(name):
+    assert FILES <= {path.name for path in (ROOT / "core" / name).iterdir()}
+    assert (ROOT / "pages" / f"{name}.py").exists()
+    assert len((ROOT / "core" / name / "README.md").read_text(encoding="utf-8")) > 1000
+
+
+@pytest.mark.parametrize("name", capabilities.names())
+def test_a_capability_keeps_the_contract(name):
+    train = capabilities.module(name, "train")
+    parameters = inspect.signature(train.train).parameters
+    assert list(parameters)[:2] == ["config", "data"]
+    assert parameters["device"].kind is parameters["resume"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert inspect.isgeneratorfunction(train.train)
+    assert source.constant(f"core.{name}.train", "METRICS") == train.METRICS
+    for function, part in (("save", "data"), ("load", "data"), ("evaluate", "predict"), ("files", "export")):
+        assert callable(getattr(capabilities.module(name, part), function))
+
+
+@pytest.mark.parametrize("name", capabilities.names())
+def test_every_setting_has_default_bounds_and_help(name):
+    kind = capabilities.config_class(name)
+    assert issubclass(kind, Config)
+    kind()
+    for field, info in kind.model_fields.items():
+        assert info.title and info.description, field
+        if choices(info) is None and info.annotation is not bool:
+            assert None not in bounds(info), field
+    for preset, values in kind.PRESETS.items():
+        config = kind.from_preset(preset)
+        assert {field: getattr(config, field) for field in values} == values
+
+
+def test_no_file_shadows_the_standard_library():
+    names = {path.stem for path in python_files("core", "ui", "pages", "benchmarks")}
+    assert not (names - {"__init__"}) & (set(sys.stdlib_module_names) - {"config"})
+
+
+def test_opening_every_page_leaves_torch_out_of_the_web_process(tmp_path):
+    script = """
+import sys
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file(r"{root}/ui/main.py", default_timeout=90).run()
+for page in {pages}:
+    at.switch_page(page).run()
+    assert not at.exception, (page, at.exception)
+    assert at.title, page
+loaded = sorted(set(sys.modules) & {heavy})
+from ui.session import get_engine
+get_engine.clear()
+assert not loaded, loaded
+print("light")
+"""
+    pages = [str(path) for path in sorted((ROOT / "pages").glob("*.py"))]
+    done = subprocess.run(
+        [sys.executable, "-c", script.format(root=ROOT, pages=pages, heavy=HEAVY)],
+        cwd=ROOT,
+        env={**__import__("os").environ, "MANABI_RUNS": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.stdout.strip().endswith("light"), done.stderr[-3000:]
+
+
+def test_code_is_cut_from_its_file_and_is_what_runs():
+    from core.forecasting import models
+
+    assert source.cut("core.forecasting.models", "RecurrentForecaster") == inspect.getsource(models.RecurrentForecaster).rstrip()
+    with pytest.raises(LookupError):
+        source.cut("core.forecasting.models", "Nothing")

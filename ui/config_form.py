@@ -1,0 +1,126 @@
+"""Config model -> widgets -> Config. Defaults, bounds, choices and help are read from the fields, written nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from core.config import Config, bounds, choices, mark, read_config
+from core.errors import UserError
+
+MOST_SLIDER_STEPS = 400  # a wider range is typed
+
+
+def key_of(prefix: str, name: str) -> str:
+    """A field's widget key, which is its name in the link."""
+    return f"{prefix}_{name}"
+
+
+def apply(kind: type[Config], prefix: str, config: Config) -> None:
+    """Set every widget of a page to a config: presets, reset, and "use these settings". For callbacks."""
+    for name in kind.model_fields:
+        st.session_state[key_of(prefix, name)] = getattr(config, name)
+
+
+def config_form(kind: type[Config], prefix: str, *, keep: tuple[str, ...] = ()) -> Config | None:
+    """The form of a capability's settings; None (and a sentence) while they contradict each other.
+
+    Widgets are keyed `<prefix>_<field>` and bound to the link. Reset clears this page's fields only. `keep` names
+    fields that are shown first, unfolded, even if marked advanced.
+    """
+    _check_link(kind, prefix)
+    presets = {"Defaults": {}, **kind.PRESETS}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.menu_button(
+            "Preset",
+            list(presets),
+            key=f"{prefix}_preset",
+            icon=":material/tune:",
+            help="Fill in settings that go well together.",
+            on_click=lambda: _take_preset(kind, prefix),
+        )
+        st.button(
+            "Reset",
+            key=f"{prefix}_reset",
+            icon=":material/restart_alt:",
+            help="Back to the defaults, on this page only.",
+            on_click=lambda: _reset(kind, prefix),
+        )
+    if problem := st.session_state.get(f"{prefix}_link_problem"):
+        st.warning(problem, icon=":material/link_off:")
+    values: dict[str, Any] = {}
+    groups: dict[str, list[str]] = {}
+    for name, info in kind.model_fields.items():
+        folded = bool(mark(info, "advanced")) and name not in keep
+        groups.setdefault("Advanced settings" if folded else str(mark(info, "group")), []).append(name)
+    folded_names = groups.pop("Advanced settings", [])
+    with st.grid(3, min_column_width=230):
+        for names in groups.values():
+            for name in names:
+                values[name] = _widget(name, kind.model_fields[name], key_of(prefix, name))
+    if folded_names:
+        with st.expander("Advanced settings", icon=":material/settings:"), st.grid(3, min_column_width=230):
+            for name in folded_names:
+                values[name] = _widget(name, kind.model_fields[name], key_of(prefix, name))
+    try:
+        return read_config(kind, values)
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+
+
+def _widget(name: str, info: FieldInfo, key: str) -> Any:
+    label, text = info.title or name, info.description
+    low, high = bounds(info)
+    step = mark(info, "step")
+    options = choices(info)
+    common: dict[str, Any] = {"key": key, "help": text, "bind": "query-params"}
+    if key not in st.session_state:
+        common["value"] = info.default
+    if options:
+        default = common.pop("value", None)
+        if len(options) <= 3:
+            return st.segmented_control(label, options, default=default, required=True, **common)
+        return st.selectbox(label, options, index=options.index(default) if default in options else 0, **common)
+    if info.annotation is bool:
+        return st.toggle(label, **common)
+    number: type[int] | type[float] = int if info.annotation is int else float
+    assert low is not None and high is not None, f"{name} needs bounds"
+    width = (high - low) / (step or (1 if number is int else 0.01))
+    if width <= MOST_SLIDER_STEPS:
+        return st.slider(label, number(low), number(high), step=number(step or (1 if number is int else 0.01)), **common)
+    return st.number_input(label, number(low), number(high), step=number(step or 1), format=None if number is int else "%g", **common)
+
+
+def _reset(kind: type[Config], prefix: str) -> None:
+    apply(kind, prefix, kind())
+    st.session_state.pop(f"{prefix}_link_problem", None)
+
+
+def _take_preset(kind: type[Config], prefix: str) -> None:
+    chosen = st.session_state.get(f"{prefix}_preset")
+    if chosen:
+        apply(kind, prefix, kind.from_preset(str(chosen)))
+
+
+def _check_link(kind: type[Config], prefix: str) -> None:
+    """Say which settings of a link can't be used; Streamlit drops them without a word."""
+    if st.session_state.get(f"{prefix}_link_read"):
+        return
+    st.session_state[f"{prefix}_link_read"] = True
+    bad = []
+    for key, text in st.query_params.items():
+        name = key.removeprefix(f"{prefix}_")
+        if name == key or name not in kind.model_fields:
+            continue
+        value: Any = {"true": True, "false": False}.get(text.lower(), text)
+        try:
+            kind.__pydantic_validator__.validate_assignment(kind.model_construct(), name, value, strict=False)
+        except ValueError:
+            bad.append(kind.model_fields[name].title or name)
+    if bad:
+        st.session_state[f"{prefix}_link_problem"] = (
+            f"The link holds a value that can't be used for: {', '.join(bad)}. The default stands instead."
+        )

@@ -1,0 +1,198 @@
+"""The data block of the forecasting page: a built-in series, or a file of the visitor's own made into one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import UserError
+from core.forecasting import parse, tidy
+from core.forecasting.config import ForecastingConfig
+from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
+from ui import config_form
+from ui.session import get_engine
+from ui.upload import uploader
+
+PREFIX = "forecasting"
+OWN = "Your own file"
+REMEDIES: dict[str, tuple[str, dict[str, str]]] = {
+    "duplicates": (
+        "Rows with the same time stamp",
+        {"mean": "take their mean", "sum": "take their sum", "first": "keep the first", "last": "keep the last"},
+    ),
+    "missing": (
+        "Missing values and steps",
+        {"interpolate": "fill by straight lines", "previous": "repeat the value before", "drop": "drop them and count rows"},
+    ),
+    "irregular": ("Values that fall into one step", {"mean": "take their mean", "sum": "take their sum"}),
+}
+
+
+@st.cache_data(show_spinner=False)
+def builtin_series(name: str) -> Series:
+    """A built-in series, read once per server."""
+    return builtin(name)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _from_worker(function: str, upload_id: str, reading: str, choices: str = "") -> Any:
+    arguments: dict[str, Any] = {"upload_id": upload_id, "reading": json.loads(reading)}
+    if choices:
+        arguments["choices"] = json.loads(choices)
+    return get_engine().call("core.forecasting.tidy", function, **arguments)
+
+
+def data_block() -> Series | None:
+    """Let the visitor choose; returns the series, or None with a sentence on the page."""
+    names = [*BUILTIN, OWN]
+    key = f"{PREFIX}_data"
+    if not st.session_state.get(f"{PREFIX}_seen"):  # the first look, unless a link says otherwise, has fitting settings too
+        st.session_state[f"{PREFIX}_seen"] = True
+        fields = {config_form.key_of(PREFIX, name) for name in ForecastingConfig.model_fields} | {key}
+        if not fields & set(st.query_params):
+            config_form.apply(ForecastingConfig, PREFIX, ForecastingConfig.from_preset(BUILTIN[names[0]].preset))
+    chosen = st.segmented_control(
+        "Series",
+        names,
+        format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
+        default=None if key in st.session_state else names[0],
+        required=True,
+        key=key,
+        bind="query-params",
+        help="Five series come with Manabi and need no network. Or bring a CSV, Excel or Parquet file.",
+        on_change=_suit_settings,
+        label_visibility="collapsed",
+    )
+    if chosen in BUILTIN:
+        series = builtin_series(str(chosen))
+        st.caption(BUILTIN[str(chosen)].about)
+        _say(series)
+        return series
+    return _own_file()
+
+
+def _suit_settings() -> None:
+    """A built-in series brings the settings that suit it."""
+    chosen = st.session_state.get(f"{PREFIX}_data")
+    preset = BUILTIN[chosen].preset if chosen in BUILTIN else ""
+    config_form.apply(ForecastingConfig, PREFIX, ForecastingConfig.from_preset(preset))
+
+
+def _own_file() -> Series | None:
+    brought = uploader(
+        PREFIX,
+        label="A table with one column of dates and at least one of numbers",
+        kinds=["csv", "tsv", "txt", "xlsx", "parquet"],
+        help="Up to 50 MB and 1,000,000 rows. Encoding, delimiter, decimal sign and date format are detected and shown.",
+    )
+    if brought is None:
+        st.download_button(
+            "Template file",
+            TEMPLATE.read_bytes(),
+            "template.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Monthly airline passengers: put your own dates and numbers in their place.",
+        )
+        return None
+    upload_id = brought[0]
+    reading = _reading_choices()
+    try:
+        with st.spinner("Reading the file …", show_time=True):
+            profile = _from_worker("profile", upload_id, json.dumps(reading))
+        _facts(profile)
+        choices = _column_choices(profile, upload_id, json.dumps(reading))
+        with st.spinner("Making a regular series …"):
+            series: Series = _from_worker("series", upload_id, json.dumps(reading), json.dumps(choices))
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    _say(series)
+    return series
+
+
+def _reading_choices() -> dict[str, str]:
+    """What is detected can be overridden."""
+    with st.expander("How the file is read", icon=":material/settings:"), st.grid(4, min_column_width=170):
+        encoding = st.selectbox("Encoding", ["auto", *parse.ENCODINGS], key=f"{PREFIX}_encoding", persist_state="session")
+        delimiter = st.selectbox(
+            "Delimiter",
+            ["auto", *parse.DELIMITERS],
+            format_func=lambda d: parse.DELIMITERS.get(d, d),
+            key=f"{PREFIX}_delimiter",
+            persist_state="session",
+        )
+        decimal = st.selectbox(
+            "Decimal sign",
+            ["auto", ".", ","],
+            format_func=lambda d: {".": "point", ",": "comma"}.get(d, d),
+            key=f"{PREFIX}_decimal",
+            persist_state="session",
+        )
+        dates = st.selectbox("Date format", ["auto", *parse.DATE_FORMATS], key=f"{PREFIX}_dates", persist_state="session")
+    return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "dates": dates}
+
+
+def _facts(profile: dict[str, Any]) -> None:
+    facts = " · ".join(f"{name}: **{value}**" for name, value in profile["facts"].items())
+    st.caption(f"{facts} · {profile['rows']:,} rows, {len(profile['columns'])} columns")
+    with st.expander("The first rows, as they were read", icon=":material/table:"):
+        st.dataframe(profile["head"], hide_index=True, alt="The first rows of the uploaded table")
+
+
+def _column_choices(profile: dict[str, Any], upload_id: str, reading: str) -> dict[str, Any]:
+    """Time, targets, covariates and, where something is wrong, the remedies."""
+    with st.grid(3, min_column_width=230):
+        time = st.selectbox(
+            "Time",
+            [*(profile["times"] or ["auto"]), tidy.ROWS],
+            key=f"{PREFIX}_time",
+            persist_state="session",
+            help="The column of dates; row numbers if the rows are evenly spaced.",
+        )
+        rest = [name for name in profile["columns"] if name != time]
+        numbers = [name for name in profile["numbers"] if name in rest]
+        targets = st.multiselect(
+            "To forecast",
+            rest,
+            default=numbers[:1],
+            max_selections=tidy.MAX_TARGETS,
+            key=f"{PREFIX}_targets_{upload_id[:8]}",
+            help="One or several columns of numbers, forecast together.",
+        )
+        covariates = st.multiselect(
+            "Known in advance",
+            [name for name in numbers if name not in targets],
+            max_selections=tidy.MAX_COVARIATES,
+            key=f"{PREFIX}_covariates_{upload_id[:8]}",
+            help="Columns whose future values are known: prices, holidays, plans. Rows after the end may hold them.",
+        )
+    choices: dict[str, Any] = {"time": time, "targets": targets, "covariates": covariates}
+    found: tidy.Findings = _from_worker("findings", upload_id, reading, json.dumps(choices))
+    for _, problem in found.problems:
+        st.warning(problem, icon=":material/report:")
+    kinds = {kind for kind, _ in found.problems}
+    if kinds & set(REMEDIES):
+        with st.grid(3, min_column_width=230):
+            for kind in (kind for kind in REMEDIES if kind in kinds):
+                label, options = REMEDIES[kind]
+                field = "aggregate" if kind == "irregular" else kind
+                choices[field] = st.selectbox(label, list(options.keys()), format_func=options.__getitem__, key=f"{PREFIX}_remedy_{kind}")
+            if "irregular" in kinds:
+                steps = list(dict.fromkeys([found.step, "s", "min", "15min", "h", "D", "W-SUN", "MS", "QS", "YS"]))
+                choices["step"] = st.selectbox("Time step", steps, format_func=step_name, key=f"{PREFIX}_step")
+    return choices
+
+
+def _say(series: Series) -> None:
+    """What the series is now, and what was changed on the way."""
+    index = series.times()
+    span = f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}" if isinstance(index, pd.DatetimeIndex) else f"{len(index):,} rows"
+    season = f", season of {series.season}" if series.season > 1 else ""
+    st.caption(f"**{series.length:,} steps** of one {step_name(series.step)}, {span}{season}.")
+    for note in series.notes:
+        st.caption(f":material/build: {note}")

@@ -1,0 +1,306 @@
+"""The blocks of the forecasting page that show a run: live training, verdict, use, look inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.forecasting import scores
+from core.forecasting.data import Series
+from core.runs import store
+from core.runs.metrics import Curve
+from ui import charts, charts_forecasting
+from ui.explain import safe_csv
+from ui.live_plot import live_plot
+from ui.session import cached_call, reader, run_stamp
+
+GATE_NAMES = {
+    "i": "input gate i: what is let in",
+    "f": "forget gate f: what is kept",
+    "g": "candidate g: what could be added",
+    "o": "output gate o: what is shown",
+    "r": "reset gate r: how much of the past the candidate sees",
+    "z": "update gate z: how much of the past stays",
+    "n": "candidate n: what could replace it",
+    "a": "activation",
+}
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def series_of(run_id: str) -> Series:
+    """The series of a run, from its folder."""
+    return store.dataset(run_id)
+
+
+def live(run: store.Run, curves: dict[str, Curve]) -> None:
+    """What is drawn while it trains: loss, and the forecast on the validation part as it learns."""
+    left, right = st.columns(2)
+    with left:
+        names = {"train/loss": "training", "val/loss": "validation"}
+        refit = _refit_from(curves, int(run.config["validate_every"]))
+        live_plot(
+            charts.loss_chart(curves, groups=names, title="Loss", revision=run.id, refit_from=refit), key=f"loss_{run.id}", height=360
+        )
+    with right:
+        steps = store.sample_steps(run.id)
+        data = series_of(run.id)
+        if steps:
+            sample = store.sample(run.id, steps[-1])
+            if "forecast" in sample:
+                title = f"Forecast of {data.targets[0]}, step {steps[-1]:,}"
+                live_plot(_validation_chart(run, data, sample, title), key=f"sample_{run.id}", height=360)
+        else:
+            st.skeleton(height=320)
+
+
+def _refit_from(curves: dict[str, Curve], validate_every: int) -> int:
+    """The step after which nothing was validated any more: there the refit begins."""
+    train, val = curves.get("train/loss"), curves.get("val/loss")
+    if train is None or val is None or not len(val[0]):
+        return 0
+    return int(val[0][-1]) if train[0][-1] >= val[0][-1] + validate_every else 0
+
+
+def _validation_chart(run: store.Run, data: Series, sample: dict[str, np.ndarray], title: str) -> Any:
+    begin = int(sample["origin"][0])
+    return charts_forecasting.forecast_chart(
+        data.times(), data.values()[:, 0], begin, sample["forecast"][:, 0], title=title, revision=run.id
+    )
+
+
+def history(run: store.Run) -> None:
+    """A scrubber over the forecasts it made while it learned."""
+    steps = store.sample_steps(run.id)
+    if len(steps) < 3:
+        return
+    step = st.select_slider(
+        "Training step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag to watch the forecast and its band take shape."
+    )
+    sample, data = store.sample(run.id, step), series_of(run.id)
+    if "forecast" in sample:
+        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}"), key=f"history_{run.id}", height=360)
+
+
+def race(runs: list[store.Run]) -> None:
+    """The validation loss of runs started together, on one chart, with the place of each."""
+    curves = {f"{str(run.config['model']).upper()}": reader(run.id).read().get("val/loss") for run in runs}
+    shown = {name: curve for name, curve in curves.items() if curve is not None}
+    if shown:
+        live_plot(
+            charts.compare_chart(shown, title="Race: validation loss from the same seed", revision=runs[0].id), key=f"race_{runs[0].id}"
+        )
+
+
+def verdict(run: store.Run) -> None:
+    """The referee's sentence, the test forecast, the table of scores, and the error by step."""
+    result = store.result(run.id)
+    if result is None:
+        return
+    (st.success if result["beats"] else st.warning)(result["sentence"], icon=":material/gavel:")
+    data = series_of(run.id)
+    targets = result["targets"]
+    target = (
+        targets[0]
+        if len(targets) == 1
+        else st.segmented_control("Target", targets, default=targets[0], required=True, key=f"target_{run.id}")
+    )
+    n = targets.index(target)
+    best, begin = result["best_referee"], result["origins"][-1]
+    forecasts = {key: np.array(values)[:, n] for key, values in result["forecasts"].items()}
+    st.plotly_chart(
+        charts_forecasting.forecast_chart(
+            data.times(),
+            data.values()[:, n],
+            begin,
+            forecasts["network"],
+            rivals={result["names"][best]: forecasts[best][:, 1]},
+            title="On the test part, never seen in training",
+        ),
+        key=f"test_{run.id}",
+        alt=result["sentence"],
+    )
+    table = pd.DataFrame({result["names"][key]: by_target[target] for key, by_target in result["scores"].items()}).T
+    table["coverage"] *= 100
+    table = table.sort_values("mae")
+    columns: dict[str, Any] = {
+        name: st.column_config.NumberColumn(
+            name.upper() if name != "pinball" else "pinball", help=text, format="%.0f %%" if name == "coverage" else "%.3g"
+        )
+        for name, text in scores.METRICS.items()
+    }
+    columns["coverage"] = st.column_config.NumberColumn("80 % band held", help=scores.METRICS["coverage"], format="%.0f %%")
+    st.dataframe(table.dropna(axis=1, how="all"), column_config=columns, alt="Scores of the network and every simple forecast, best first")
+    many = len(result["origins"])
+    st.caption(
+        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part, {len(forecasts['network'])} steps each. "
+        "Every forecaster knew only what came before each of them."
+    )
+    by_step = {key: values[target] for key, values in result["by_step"].items()}
+    st.plotly_chart(
+        charts_forecasting.by_step_chart(by_step, result["names"], best=best, unit=target),
+        key=f"steps_{run.id}",
+        alt="Mean absolute error at each step of the horizon",
+    )
+
+
+def use(run: store.Run) -> None:
+    """Forecast beyond the end; edit the recent past and see the forecast move; take it away as CSV."""
+    data, window = series_of(run.id), int(run.config["window"])
+    values = data.values()
+    recent = pd.DataFrame(values[-window:], columns=list(data.targets), index=data.times()[-window:])
+    shown = recent.tail(24).copy()
+    shown.insert(0, "time", [str(time)[:16].removesuffix(" 00:00") for time in shown.index])
+    left, right = st.columns([1, 2])
+    with left:
+        st.caption("What if the recent past had been different? Edit a number and watch the forecast move.")
+        edited = st.data_editor(
+            shown, hide_index=True, disabled=["time"], key=f"edit_{run.id}", height=330, alt="The newest values, editable"
+        )
+    changed = recent.to_numpy().copy()
+    changed[-len(edited) :] = edited[list(data.targets)].to_numpy(np.float64)
+    wanted = changed.tolist() if not np.array_equal(changed, recent.to_numpy(), equal_nan=True) else None
+    answer = cached_call("core.forecasting.predict", "forecast", stamp=run_stamp(run), run_id=run.id, recent=wanted)
+    if answer is None:
+        return
+    quantiles = np.array(answer["quantiles"])  # (horizon, targets, 3)
+    plain = cached_call("core.forecasting.predict", "forecast", stamp=run_stamp(run), run_id=run.id, recent=None) if wanted else None
+    with right:
+        n = 0 if len(data.targets) == 1 else list(data.targets).index(st.selectbox("Target", data.targets, key=f"use_target_{run.id}"))
+        past = np.concatenate([values[:-window, n], changed[:, n]])
+        rivals = {"before your edit": np.array(plain["quantiles"])[:, n, 1]} if plain else None
+        st.plotly_chart(
+            charts_forecasting.forecast_chart(
+                data.times(len(quantiles)), past, data.length, quantiles[:, n], rivals=rivals, title="Beyond the end of the series"
+            ),
+            key=f"beyond_{run.id}",
+            alt="Forecast beyond the end of the series with its 80 % band",
+        )
+    columns = {f"{t} {name}": quantiles[:, k, q] for k, t in enumerate(data.targets) for q, name in enumerate(("10 %", "50 %", "90 %"))}
+    table = pd.DataFrame({"time": answer["times"], **columns})
+    st.download_button(
+        "Forecast as CSV",
+        safe_csv(table),
+        f"forecast-{run.id[:8]}.csv",
+        "text/csv",
+        icon=":material/download:",
+        key=f"csv_{run.id}",
+        on_click="ignore",
+    )
+
+
+def inside(run: store.Run, mates: list[str]) -> None:
+    """The signal path, the hidden state and gates, vanishing gradients, and memory."""
+    data, window, units = series_of(run.id), int(run.config["window"]), int(run.config["hidden_size"])
+    with st.grid(3, min_column_width=220):
+        origin = st.slider(
+            "Window before step",
+            window,
+            data.length,
+            data.length,
+            key=f"origin_{run.id}",
+            help="Which window the network reads: the forecast begins at this step of the series.",
+        )
+        layer = st.slider("Layer", 1, int(run.config["layers"]), 1, key=f"layer_{run.id}") - 1 if int(run.config["layers"]) > 1 else 0
+        trained = (
+            st.segmented_control(
+                "Weights", ["after training", "before training"], default="after training", required=True, key=f"weights_{run.id}"
+            )
+            == "after training"
+        )
+    path = cached_call(
+        "core.forecasting.interpret", "signal_path", stamp=run_stamp(run), run_id=run.id, origin=origin, layer=layer, trained=trained
+    )
+    if path is None:
+        return
+    times = data.times()[origin - window : origin]
+    st.markdown("#### The signal path")
+    with st.grid(2, min_column_width=260):
+        step = st.slider("Step of the window", 1, window, window, key=f"step_{run.id}", help="The selected time step t.") - 1
+        unit = st.slider("Unit", 1, units, 1, key=f"unit_{run.id}", help="One number of the hidden state.") - 1
+    st.plotly_chart(
+        charts_forecasting.unrolled_chart(path, times, step, unit),
+        key=f"unrolled_{run.id}",
+        config={"displayModeBar": False},
+        alt="The network unrolled around the selected step",
+    )
+    _formula(path, step, unit)
+    st.markdown("#### The hidden state")
+    target = data.targets[0]
+    with st.container():
+        live_plot(
+            charts_forecasting.hidden_chart(times, path["past"][:, 0], path["h"], title=f"Hidden state h while it reads {target}"),
+            key=f"hidden_{run.id}",
+            height=420,
+        )
+        if "c" in path:
+            live_plot(
+                charts_forecasting.hidden_chart(times, path["past"][:, 0], path["c"], title="Cell state c: the LSTM's long memory"),
+                key=f"cell_{run.id}",
+                height=420,
+            )
+        if run.config["model"] != "rnn":
+            live_plot(
+                charts_forecasting.gates_chart(times, path["gates"], names=GATE_NAMES),
+                key=f"gates_{run.id}",
+                height=170 * len(path["gates"]) + 40,
+            )
+    st.markdown("#### Why gradients vanish")
+    st.write(
+        "To learn from a step long ago, the error must travel back through every step between. In a plain RNN it is multiplied by the same "
+        "weights each time and fades; the gates of LSTM and GRU give it a path on which it keeps its size."
+    )
+    found = cached_call("core.forecasting.interpret", "vanishing", stamp=run_stamp(run) + str(mates), run_id=run.id, mates=mates)
+    if found:
+        left, right = st.columns(2)
+        norms = [by_lag for cells in found.values() for by_lag in cells.values()]
+        lowest = max(1e-12, min(min(by_lag) / max(by_lag[0], 1e-30) for by_lag in norms))
+        left.plotly_chart(
+            charts_forecasting.gradient_chart(found["initial"], title="Before training", lowest=lowest),
+            key=f"grad0_{run.id}",
+            alt="Gradient norm by lag before training",
+        )
+        right.plotly_chart(
+            charts_forecasting.gradient_chart(found["trained"], title="After training", lowest=lowest),
+            key=f"grad1_{run.id}",
+            alt="Gradient norm by lag after training",
+        )
+        if len(found["trained"]) < 3:
+            st.caption("Race the three cells (above) to see all of them after training.")
+    memory = cached_call("core.forecasting.interpret", "memory", stamp=run_stamp(run), run_id=run.id, origin=origin)
+    if memory:
+        st.plotly_chart(
+            charts_forecasting.memory_chart(memory["change"], unit=target),
+            key=f"memory_{run.id}",
+            alt="Change of the forecast by lag of the changed input",
+        )
+
+
+def _formula(path: dict[str, Any], t: int, k: int) -> None:
+    """The cell's equations with the numbers of the selected step and unit in them."""
+    hidden = path["h"].shape[1]
+    before = {name: float(path[name][t - 1][k]) if t else 0.0 for name in ("h", "c") if name in path}
+    after = {name: float(path[name][t][k]) for name in ("h", "c") if name in path}
+    gates = {name: float(values[t][k]) for name, values in path["gates"].items()}
+    lines = []
+    for index, (name, value) in enumerate(gates.items()):
+        row = index * hidden + k
+        from_x, from_h, bias = float(path["from_x"][t][row]), float(path["from_h"][t][row]), float(path["bias"][row])
+        squash = r"\tanh" if name in {"g", "n", "a"} else r"\sigma"
+        if name == "n":  # the GRU's candidate sees the past through its reset gate
+            bias_h = float(path["bias_h"][row])
+            symbols = r"\tanh(W x_t + b + r \cdot (U h_{t-1} + b'))"
+            numbers = rf"\tanh({from_x:.2f} {bias - bias_h:+.2f} + {gates['r']:.2f} \cdot ({from_h:.2f} {bias_h:+.2f}))"
+        else:
+            symbols, numbers = rf"{squash}(W x_t + U h_{{t-1}} + b)", rf"{squash}({from_x:.2f} {from_h:+.2f} {bias:+.2f})"
+        lines.append(rf"{'h_t' if name == 'a' else name} &= {symbols} = {numbers} = {value:.3f}")
+    if path["model"] == "lstm":
+        numbers = rf"{gates['f']:.2f} \cdot ({before['c']:.3f}) + {gates['i']:.2f} \cdot ({gates['g']:.2f})"
+        lines.append(rf"c_t &= f \cdot c_{{t-1}} + i \cdot g = {numbers} = {after['c']:.3f}")
+        lines.append(rf"h_t &= o \cdot \tanh(c_t) = {gates['o']:.2f} \cdot \tanh({after['c']:.3f}) = {after['h']:.3f}")
+    if path["model"] == "gru":
+        numbers = rf"{1 - gates['z']:.2f} \cdot ({gates['n']:.2f}) + {gates['z']:.2f} \cdot ({before['h']:.3f})"
+        lines.append(rf"h_t &= (1 - z) \cdot n + z \cdot h_{{t-1}} = {numbers} = {after['h']:.3f}")
+    st.latex(r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}")

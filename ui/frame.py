@@ -1,0 +1,53 @@
+"""What surrounds every page: what this machine trains on, and what a visitor sees when there is a bug."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import log
+from core.device import cores
+from core.errors import UserError
+from core.runs.limits import demo, limits
+from ui.session import get_engine
+
+
+def script_error(error: Exception) -> bool:
+    """A bug in a page: logged whole, shown as a short sentence with an incident id."""
+    number = log.incident("page", error)
+    st.error(
+        f"Something went wrong here, and it is Manabi's fault, not yours. Incident {number} was logged. "
+        "Your settings and runs are kept; reloading the page may help.",
+        icon=":material/bug_report:",
+    )
+    return True
+
+
+def device_badge() -> None:
+    """CPU cores, or the GPU's name and memory; looked up in the background the first time."""
+    try:
+        facts = get_engine().device_now()
+    except UserError as error:
+        st.badge("No engine", icon=":material/power_off:", color="red", help=str(error))
+        return
+    if facts is None:
+        st.badge(f"{cores()} CPU cores", icon=":material/memory:", color="gray")
+    elif facts["kind"] == "cuda":
+        st.badge(f"{facts['name']} · {facts['memory_gib']} GB", icon=":material/bolt:", color="green", help="Trainings run on this GPU.")
+    else:
+        count = facts["cores"]
+        st.badge(
+            f"{count} CPU core{'' if count == 1 else 's'}",
+            icon=":material/memory:",
+            color="gray",
+            help="Trainings run on the CPU: no GPU was found.",
+        )
+
+
+def demo_note() -> None:
+    """What a public demo allows, said before somebody runs into it."""
+    if demo():
+        caps = limits()
+        st.caption(
+            f"Public demo: at most {caps.max_steps:,} steps and {caps.max_seconds:g} s a run; runs are kept {caps.keep_days:g} days. "
+            "Download what you want to keep."
+        )

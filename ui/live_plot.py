@@ -1,0 +1,84 @@
+"""Plotly figures that change in place: no flicker, and the visitor's zoom, hover and legend clicks stay.
+
+`st.plotly_chart` builds a new plot at each update. This component keeps one and hands it each new figure
+through `Plotly.react`. It draws in Streamlit's theme; whatever the figure itself says comes first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.io.json import to_json_plotly
+from streamlit.components import v1 as components_v1
+
+# Plotly.js comes from Streamlit's own bundle: st.plotly_chart shares it and browsers cache it for a year. A
+# Streamlit that no longer has it gets the copy in the plotly package, served by the public v1 component route.
+BUNDLE = next(Path(st.__file__).parent.glob("static/static/js/PlotlyChart.*.js"), Path("missing.js")).name
+_PACKAGE = components_v1.declare_component("plotlyjs", path=Path(plotly.__file__).with_name("package_data"))
+
+_JS = """
+const plots = new WeakMap();                             // the element that Streamlit gives us -> our plot in it
+let plotly;                                              // the promise of Plotly.js, one for all plots
+
+function load() {
+  const root = new URL('../../', document.querySelector('script[src*="static/js/index."]').src);
+  const get = path => window.Plotly || import(new URL(path, root));
+  return Promise.resolve(get('static/js/BUNDLE')).catch(() => {}).then(() => get('component/PACKAGE/plotly.min.js'));
+}
+
+function template(element) {                             // Streamlit's theme as a Plotly template
+  const css = getComputedStyle(element), value = name => css.getPropertyValue('--st-' + name).trim();
+  const colors = name => value('chart-' + name + '-colors').split(',');
+  const scale = name => colors(name).map((color, i, all) => [i / (all.length - 1), color]);
+  const paper = value('background-color'), text = value('text-color'), line = value('border-color');
+  const axis = { gridcolor: value('border-color-light'), zerolinecolor: line, automargin: true };
+  return {
+    layout: {
+      font: { family: value('font'), color: text }, title: { x: 0, font: { size: 16, weight: 600 } },
+      paper_bgcolor: paper, plot_bgcolor: paper, xaxis: { ...axis, showgrid: false, zeroline: false }, yaxis: axis,
+      margin: { l: 40, r: 10, t: 40, b: 30 }, hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: text } },
+      colorway: colors('categorical'), colorscale: { sequential: scale('sequential'), diverging: scale('diverging') },
+    },
+    data: { heatmap: [{ colorscale: scale('sequential') }] },
+  };
+}
+
+export default function ({ parentElement, data }) {      // called at mount, for new data and for a new theme
+  let plot = plots.get(parentElement);
+  if (!plot) {
+    const div = parentElement.appendChild(document.createElement('div'));
+    div.style.height = '100%';
+    const size = new ResizeObserver(() => div._fullLayout && div.offsetWidth && Plotly.Plots.resize(div));
+    size.observe(div);
+    plots.set(parentElement, plot = { div, size, updates: 0 });
+  }
+  const draw = () => {
+    clearTimeout(plot.later);
+    if (!parentElement.isConnected) return;
+    if (plot.div._dragging) return plot.later = setTimeout(draw, 100);    // never under the visitor's hand
+    const figure = JSON.parse(new TextDecoder().decode(data));            // afresh: Plotly writes into what it gets
+    Plotly.react(plot.div, figure.data, { uirevision: true, ...figure.layout, template: template(parentElement), autosize: true },
+      { displaylogo: false });
+    Object.assign(plot.div, { role: 'figure', ariaLabel: figure.layout.title?.text ?? '' });
+    plot.div.dataset.updates = ++plot.updates;           // for tests
+  };
+  (plotly ??= load()).then(draw, error => { plotly = null; console.error(error); });
+  return () => {
+    if (parentElement.isConnected) return;               // Streamlit also calls this between two quick updates
+    plot.size.disconnect();
+    window.Plotly?.purge(plot.div);
+    plots.delete(parentElement);
+  };
+}
+"""
+_mount = st.components.v2.component("live_plot", js=_JS.replace("BUNDLE", BUNDLE).replace("PACKAGE", _PACKAGE.name), isolate_styles=False)
+
+
+def live_plot(figure: go.Figure, key: str, height: int = 320) -> None:
+    """Show a figure that changes often. Another `layout.uirevision` (a run id) starts with a fresh view."""
+    spec = figure.to_dict()
+    spec["layout"].pop("template", None)  # 7 kB of defaults that the browser's theme replaces
+    _mount(key=key, data=to_json_plotly(spec).encode(), height=height)

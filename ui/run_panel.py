@@ -1,0 +1,173 @@
+"""The live panel of a run: status, progress, time left, place in the queue, and the controls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from core.config import bounds, mark
+from core.runs import control, store
+from core.runs.metrics import Curve
+from ui.session import get_engine, guarded, link, reader, show_message, visitor
+
+BADGES: dict[str, tuple[str, Any, str]] = {
+    "queued": ("Waiting", "gray", ":material/hourglass_top:"),
+    "running": ("Training", "blue", ":material/play_arrow:"),
+    "paused": ("Paused", "orange", ":material/pause:"),
+    "finished": ("Finished", "green", ":material/check:"),
+    "stopped": ("Stopped", "gray", ":material/stop:"),
+    "failed": ("Failed", "red", ":material/error:"),
+    "interrupted": ("Interrupted", "orange", ":material/power_off:"),
+}
+STUCK_AFTER = 5.0  # s without an answer to Stop, after which "End it" is offered
+
+Draw = Callable[[store.Run, dict[str, Curve]], None]
+
+
+def badge(run: store.Run) -> None:
+    """A run's status as a coloured word with an icon."""
+    text, color, icon = BADGES[run.status]
+    st.badge(text, color=color, icon=icon)
+
+
+def run_panel(run: store.Run, draw: Draw, *, key: str) -> None:
+    """Show a run live: controls and `draw(run, curves)`, once a second while anything can still change.
+
+    When the run settles, the whole page runs once more, so that what follows from the result appears.
+    """
+    active = not run.settled
+    st.fragment(_panel, run_every=1.0 if active else None)(run.id, draw, key, active)
+
+
+def _panel(run_id: str, draw: Draw, key: str, was_active: bool) -> None:
+    run = get_engine().look(run_id)
+    if was_active and run.settled:
+        st.rerun()
+    show_message()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        badge(run)
+        _words(run)
+    if run.note:
+        (st.error if run.status == "failed" or run.result == "failed" else st.info)(run.note, icon=":material/info:")
+    if run.active:
+        _controls(run, key)
+    elif not store.is_example(run.id):
+        _after(run, key)
+    curves = reader(run.id).read()
+    draw(run, curves)
+
+
+def _words(run: store.Run) -> None:
+    """Progress in words: step, time left, place in the queue."""
+    latest = reader(run.id).read().get("train/loss")
+    step = int(latest[0][-1]) if latest is not None and len(latest[0]) else run.step
+    if run.status == "queued":
+        ahead = get_engine().place(run.id)
+        st.caption(f"{ahead} run{'' if ahead == 1 else 's'} ahead of yours." if ahead else "Starting …")
+        return
+    if run.total:
+        st.caption(f"Step {step:,} of at most {run.total:,}{_time_left(run, step)}")
+        if run.active:
+            st.progress(min(1.0, step / run.total))
+    elif run.active:
+        st.caption("Starting …")
+    if not run.active and run.result == "pending":
+        st.caption("Scoring it against the simple forecasts …")
+
+
+def _time_left(run: store.Run, step: int) -> str:
+    if run.status != "running" or step < 2:
+        return ""
+    seconds = (time.time() - run.started) / step * (run.total - step)
+    return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"
+
+
+def _controls(run: store.Run, key: str) -> None:
+    folder = store.folder(run.id)
+    wanted = control.wanted(folder)
+
+    @guarded
+    def ask(**wish: Any) -> None:
+        get_engine().ask(run.id, **wish)
+
+    paused = run.status == "paused" or wanted["state"] == "paused"
+    started = run.status != "queued"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if paused:
+            st.button("Resume", key=f"{key}_go", icon=":material/play_arrow:", on_click=ask, kwargs={"state": "running"})
+        else:
+            st.button("Pause", key=f"{key}_pause", icon=":material/pause:", on_click=ask, kwargs={"state": "paused"}, disabled=not started)
+        st.button(
+            "Step",
+            key=f"{key}_step",
+            icon=":material/skip_next:",
+            help="One training step, then pause.",
+            on_click=ask,
+            kwargs={"steps": 1},
+            disabled=not started,
+        )
+        st.button("Stop", key=f"{key}_stop", icon=":material/stop:", on_click=ask, kwargs={"state": "stopped"})
+        if wanted["state"] == "stopped" and time.time() - (folder / "control.json").stat().st_mtime > STUCK_AFTER:
+            st.button(
+                "End it", key=f"{key}_kill", type="primary", help="It does not answer: end its process.", on_click=_kill, args=(run.id,)
+            )
+        with st.popover("Speed and live settings", icon=":material/speed:", disabled=not started):
+            _live_settings(run, key, wanted, ask)
+
+
+def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None]) -> None:
+    """Slow motion, and the settings that may change while it trains."""
+    speeds = {"Full speed": 0.0, "20 steps a second": 20.0, "5 steps a second": 5.0, "1 step a second": 1.0}
+    names = {value: name for name, value in speeds.items()}
+    st.selectbox(
+        "Speed",
+        list(speeds),
+        index=list(speeds).index(names.get(float(wanted["speed"]), "Full speed")),
+        key=f"{key}_speed",
+        help="Slow motion: watch it learn step by step.",
+        on_change=lambda: ask(speed=speeds[st.session_state[f"{key}_speed"]]),
+    )
+    config = run.settings()
+    for name, info in type(config).model_fields.items():
+        if not mark(info, "live"):
+            continue
+        low, high = bounds(info)
+        st.number_input(
+            info.title or name,
+            None if low is None else float(low),
+            None if high is None else float(high),
+            value=float(wanted["settings"].get(name, getattr(config, name))),
+            step=float(mark(info, "step") or 0.01),
+            format="%g",
+            key=f"{key}_live_{name}",
+            help=info.description,
+            on_change=lambda name=name: ask(settings={name: st.session_state[f"{key}_live_{name}"]}),
+        )
+
+
+def _after(run: store.Run, key: str) -> None:
+    """What can be done with a run that ended: go on, or close it."""
+    with st.container(horizontal=True):
+        if run.status in {"stopped", "interrupted", "failed"}:
+            st.button(
+                "Resume",
+                key=f"{key}_resume",
+                icon=":material/play_arrow:",
+                help="Go on from the last checkpoint, as if it had never ended.",
+                on_click=guarded(lambda: get_engine().resume(run.id, visitor())),
+            )
+        st.button(
+            "Close",
+            key=f"{key}_close",
+            icon=":material/close:",
+            help="Back to the example. The run stays on the Runs page.",
+            on_click=lambda: link(f"{run.capability}_run", ""),
+        )
+
+
+@guarded
+def _kill(run_id: str) -> None:
+    get_engine().kill(run_id)

@@ -1,0 +1,52 @@
+"""Uploader -> spooled file -> id. The bytes leave the web process's memory at once; a worker parses them."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from core.errors import UserError
+from core.runs import uploads
+from ui.session import link, linked
+
+
+def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tuple[str, str] | None:
+    """Let the visitor bring a file; returns its upload id and name, None while there is none.
+
+    The id lives in the link, so the file survives F5. It is not deleted before the retention of the server.
+    """
+    name = f"{capability}_upload"
+    upload_id = linked(name)
+    if upload_id:
+        try:
+            title = uploads.title(upload_id)
+        except UserError as error:
+            link(name, "")
+            st.warning(str(error), icon=":material/link_off:")
+        else:
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f":material/description: **{_plain(title)}**")
+                st.button("Bring another file", key=f"{capability}_another", icon=":material/upload:", on_click=link, args=(name, ""))
+            return upload_id, title
+    turn = st.session_state.setdefault(f"{capability}_turn", 0)
+    try:
+        file = st.file_uploader(label, type=kinds, key=f"{capability}_file_{turn}", help=help)
+    except st.errors.StreamlitAPIException:  # a browser that sends another kind of file than it was asked for
+        st.error(f"Please bring one of these: {', '.join(kinds)}.", icon=":material/error:")
+        return None
+    if file is None:
+        return None
+    try:
+        upload_id = uploads.save(file.getvalue(), PurePath(file.name).name)
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    st.session_state[f"{capability}_turn"] = turn + 1  # a fresh uploader: the old one's memory is freed
+    link(name, upload_id)
+    st.rerun()
+
+
+def _plain(text: str) -> str:
+    """A client's file name with nothing in it that Markdown would read."""
+    return "".join(c for c in text if c.isalnum() or c in " ._-()")[:60]
