@@ -8,7 +8,8 @@ from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series
 from core.forecasting.parts import split
 from core.runs import store
-from ui import explain, forecasting_views
+from ui import explain, forecasting_inside, forecasting_views
+from ui.charts import finished
 from ui.charts_forecasting import series_chart
 from ui.config_form import apply, config_form
 from ui.forecasting_data import PREFIX, data_block
@@ -45,15 +46,10 @@ if series and config:
         parts = tuple(split(series.length, config))
     except UserError as error:
         st.error(str(error), icon=":material/error:")
-    st.plotly_chart(
-        series_chart(
-            series.times(),
-            series.values(),
-            series.targets,
-            parts=parts,
-            title=f"{series.name}: what it learns from, and what it is judged by",
-        ),
+    finished(
+        lambda: series_chart(series.times(), series.values(), series.targets, parts=parts, title=f"{series.name}: learned from, judged by"),
         key="series",
+        stamp=f"{series.name}-{series.length}-{series.step}-{series.targets}-{float(series.values().sum())}-{parts}",
         alt=f"The series {series.name} with its training, validation and test part",
     )
 
@@ -129,7 +125,7 @@ if use.open:
     with use:
         st.header("Use", divider="gray")
         if has_weights:
-            forecasting_views.use(shown)
+            st.fragment(forecasting_views.use)(shown)
             explain.download_run(shown, key=f"export_{shown.id[-12:]}")
             explain.permalink("forecasting", {f"{PREFIX}_run": shown.id})
         else:
@@ -138,7 +134,7 @@ if inside.open:
     with inside:
         st.header("Look inside", divider="gray")
         if has_weights:
-            forecasting_views.inside(shown, [mate.id for mate in family[1:] if store.checkpoint_step(mate.id)])
+            st.fragment(forecasting_inside.inside)(shown, [mate.id for mate in family[1:] if store.checkpoint_step(mate.id)])
         else:
             st.caption("As soon as there are weights, every number that flows through the network is shown here.")
 if how.open:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.forecasting.data import builtin
 from core.runs import store
+from ui.charts import finished
 from ui.charts_forecasting import forecast_chart
+from ui.forecasting_data import builtin_series
 from ui.session import get_engine, visitor
 
 st.title("Manabi", icon=":material/neurology:")
@@ -15,18 +16,23 @@ st.markdown("##### Bring your own data. Train a network while you watch. See ins
 
 EXAMPLE = "example-forecasting-airline-lstm"
 verdict = store.result(EXAMPLE)
-data = builtin("airline")
+data = builtin_series("airline")
 with st.container(border=True):
     left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
     if verdict:
-        chart = forecast_chart(
-            data.times(),
-            data.values()[:, 0],
-            verdict["origins"][-1],
-            np.array(verdict["forecasts"]["network"])[:, 0],
-            title="Airline passengers, forecast three years ahead",
-        )
-        left.plotly_chart(chart, key="home_forecasting", alt=str(verdict["sentence"]))
+        with left:
+            finished(
+                lambda: forecast_chart(
+                    data.times(),
+                    data.values()[:, 0],
+                    verdict["origins"][-1],
+                    np.array(verdict["forecasts"]["network"])[:, 0],
+                    title="Airline passengers, forecast three years ahead",
+                ),
+                key="home_forecasting",
+                stamp=EXAMPLE,
+                alt=str(verdict["sentence"]),
+            )
     with right:
         st.subheader("Forecasting", anchor=False, icon=":material/show_chart:")
         st.write(
@@ -58,10 +64,10 @@ for column, (icon, title, text) in zip(
     column.markdown(f"**{icon} {title}**")
     column.write(text)
 
-mine = [get_engine().look(run.id) for run in store.of(visitor())[:3]]
+mine = store.of(visitor())[:3]
 if mine:
     st.subheader("Where you left off", anchor=False)
-    for run in mine:
+    for run in (get_engine().look(run.id) for run in mine):
         st.page_link(
             Path(__file__).with_name(f"{run.capability}.py"),
             label=f"{store.name(run)} · {run.status}",

@@ -1,4 +1,4 @@
-"""The blocks of the forecasting page that show a run: live training, verdict, use, look inside."""
+"""The blocks of the forecasting page that show a run: live training, race, history, verdict, use."""
 
 from __future__ import annotations
 
@@ -17,17 +17,6 @@ from ui.explain import safe_csv
 from ui.live_plot import live_plot
 from ui.session import cached_call, reader, run_stamp
 
-GATE_NAMES = {
-    "i": "input gate i: what is let in",
-    "f": "forget gate f: what is kept",
-    "g": "candidate g: what could be added",
-    "o": "output gate o: what is shown",
-    "r": "reset gate r: how much of the past the candidate sees",
-    "z": "update gate z: how much of the past stays",
-    "n": "candidate n: what could replace it",
-    "a": "activation",
-}
-
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def series_of(run_id: str) -> Series:
@@ -41,9 +30,7 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
     with left:
         names = {"train/loss": "training", "val/loss": "validation"}
         refit = _refit_from(curves, int(run.config["validate_every"]))
-        live_plot(
-            charts.loss_chart(curves, groups=names, title="Loss", revision=run.id, refit_from=refit), key=f"loss_{run.id}", height=360
-        )
+        live_plot(charts.loss_chart(curves, groups=names, title="Loss", revision=run.id, refit_from=refit), key=f"loss_{run.id}")
     with right:
         steps = store.sample_steps(run.id)
         data = series_of(run.id)
@@ -51,9 +38,9 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
             sample = store.sample(run.id, steps[-1])
             if "forecast" in sample:
                 title = f"Forecast of {data.targets[0]}, step {steps[-1]:,}"
-                live_plot(_validation_chart(run, data, sample, title), key=f"sample_{run.id}", height=360)
+                live_plot(_validation_chart(run, data, sample, title), key=f"sample_{run.id}")
         else:
-            st.skeleton(height=320)
+            st.skeleton(height=360)
 
 
 def _refit_from(curves: dict[str, Curve], validate_every: int) -> int:
@@ -81,7 +68,7 @@ def history(run: store.Run) -> None:
     )
     sample, data = store.sample(run.id, step), series_of(run.id)
     if "forecast" in sample:
-        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}"), key=f"history_{run.id}", height=360)
+        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}"), key=f"history_{run.id}")
 
 
 def race(runs: list[store.Run]) -> None:
@@ -110,8 +97,9 @@ def verdict(run: store.Run) -> None:
     n = targets.index(target)
     best, begin = result["best_referee"], result["origins"][-1]
     forecasts = {key: np.array(values)[:, n] for key, values in result["forecasts"].items()}
-    st.plotly_chart(
-        charts_forecasting.forecast_chart(
+    stamp = f"{run_stamp(run)}-{n}"
+    charts.finished(
+        lambda: charts_forecasting.forecast_chart(
             data.times(),
             data.values()[:, n],
             begin,
@@ -120,6 +108,7 @@ def verdict(run: store.Run) -> None:
             title="On the test part, never seen in training",
         ),
         key=f"test_{run.id}",
+        stamp=stamp,
         alt=result["sentence"],
     )
     table = pd.DataFrame({result["names"][key]: by_target[target] for key, by_target in result["scores"].items()}).T
@@ -139,9 +128,10 @@ def verdict(run: store.Run) -> None:
         "Every forecaster knew only what came before each of them."
     )
     by_step = {key: values[target] for key, values in result["by_step"].items()}
-    st.plotly_chart(
-        charts_forecasting.by_step_chart(by_step, result["names"], best=best, unit=target),
+    charts.finished(
+        lambda: charts_forecasting.by_step_chart(by_step, result["names"], best=best, unit=target),
         key=f"steps_{run.id}",
+        stamp=stamp,
         alt="Mean absolute error at each step of the horizon",
     )
 
@@ -171,13 +161,11 @@ def use(run: store.Run) -> None:
         n = 0 if len(data.targets) == 1 else list(data.targets).index(st.selectbox("Target", data.targets, key=f"use_target_{run.id}"))
         past = np.concatenate([values[:-window, n], changed[:, n]])
         rivals = {"before your edit": np.array(plain["quantiles"])[:, n, 1]} if plain else None
-        st.plotly_chart(
-            charts_forecasting.forecast_chart(
-                data.times(len(quantiles)), past, data.length, quantiles[:, n], rivals=rivals, title="Beyond the end of the series"
-            ),
-            key=f"beyond_{run.id}",
-            alt="Forecast beyond the end of the series with its 80 % band",
+        title = f"{data.targets[n]} beyond the end of the series"
+        chart = charts_forecasting.forecast_chart(
+            data.times(len(quantiles)), past, data.length, quantiles[:, n], rivals=rivals, title=title, revision=run.id
         )
+        live_plot(chart, key=f"beyond_{run.id}")
     columns = {f"{t} {name}": quantiles[:, k, q] for k, t in enumerate(data.targets) for q, name in enumerate(("10 %", "50 %", "90 %"))}
     table = pd.DataFrame({"time": answer["times"], **columns})
     st.download_button(
@@ -189,118 +177,3 @@ def use(run: store.Run) -> None:
         key=f"csv_{run.id}",
         on_click="ignore",
     )
-
-
-def inside(run: store.Run, mates: list[str]) -> None:
-    """The signal path, the hidden state and gates, vanishing gradients, and memory."""
-    data, window, units = series_of(run.id), int(run.config["window"]), int(run.config["hidden_size"])
-    with st.grid(3, min_column_width=220):
-        origin = st.slider(
-            "Window before step",
-            window,
-            data.length,
-            data.length,
-            key=f"origin_{run.id}",
-            help="Which window the network reads: the forecast begins at this step of the series.",
-        )
-        layer = st.slider("Layer", 1, int(run.config["layers"]), 1, key=f"layer_{run.id}") - 1 if int(run.config["layers"]) > 1 else 0
-        trained = (
-            st.segmented_control(
-                "Weights", ["after training", "before training"], default="after training", required=True, key=f"weights_{run.id}"
-            )
-            == "after training"
-        )
-    path = cached_call(
-        "core.forecasting.interpret", "signal_path", stamp=run_stamp(run), run_id=run.id, origin=origin, layer=layer, trained=trained
-    )
-    if path is None:
-        return
-    times = data.times()[origin - window : origin]
-    st.markdown("#### The signal path")
-    with st.grid(2, min_column_width=260):
-        step = st.slider("Step of the window", 1, window, window, key=f"step_{run.id}", help="The selected time step t.") - 1
-        unit = st.slider("Unit", 1, units, 1, key=f"unit_{run.id}", help="One number of the hidden state.") - 1
-    st.plotly_chart(
-        charts_forecasting.unrolled_chart(path, times, step, unit),
-        key=f"unrolled_{run.id}",
-        config={"displayModeBar": False},
-        alt="The network unrolled around the selected step",
-    )
-    _formula(path, step, unit)
-    st.markdown("#### The hidden state")
-    target = data.targets[0]
-    with st.container():
-        live_plot(
-            charts_forecasting.hidden_chart(times, path["past"][:, 0], path["h"], title=f"Hidden state h while it reads {target}"),
-            key=f"hidden_{run.id}",
-            height=420,
-        )
-        if "c" in path:
-            live_plot(
-                charts_forecasting.hidden_chart(times, path["past"][:, 0], path["c"], title="Cell state c: the LSTM's long memory"),
-                key=f"cell_{run.id}",
-                height=420,
-            )
-        if run.config["model"] != "rnn":
-            live_plot(
-                charts_forecasting.gates_chart(times, path["gates"], names=GATE_NAMES),
-                key=f"gates_{run.id}",
-                height=170 * len(path["gates"]) + 40,
-            )
-    st.markdown("#### Why gradients vanish")
-    st.write(
-        "To learn from a step long ago, the error must travel back through every step between. In a plain RNN it is multiplied by the same "
-        "weights each time and fades; the gates of LSTM and GRU give it a path on which it keeps its size."
-    )
-    found = cached_call("core.forecasting.interpret", "vanishing", stamp=run_stamp(run) + str(mates), run_id=run.id, mates=mates)
-    if found:
-        left, right = st.columns(2)
-        norms = [by_lag for cells in found.values() for by_lag in cells.values()]
-        lowest = max(1e-12, min(min(by_lag) / max(by_lag[0], 1e-30) for by_lag in norms))
-        left.plotly_chart(
-            charts_forecasting.gradient_chart(found["initial"], title="Before training", lowest=lowest),
-            key=f"grad0_{run.id}",
-            alt="Gradient norm by lag before training",
-        )
-        right.plotly_chart(
-            charts_forecasting.gradient_chart(found["trained"], title="After training", lowest=lowest),
-            key=f"grad1_{run.id}",
-            alt="Gradient norm by lag after training",
-        )
-        if len(found["trained"]) < 3:
-            st.caption("Race the three cells (above) to see all of them after training.")
-    memory = cached_call("core.forecasting.interpret", "memory", stamp=run_stamp(run), run_id=run.id, origin=origin)
-    if memory:
-        st.plotly_chart(
-            charts_forecasting.memory_chart(memory["change"], unit=target),
-            key=f"memory_{run.id}",
-            alt="Change of the forecast by lag of the changed input",
-        )
-
-
-def _formula(path: dict[str, Any], t: int, k: int) -> None:
-    """The cell's equations with the numbers of the selected step and unit in them."""
-    hidden = path["h"].shape[1]
-    before = {name: float(path[name][t - 1][k]) if t else 0.0 for name in ("h", "c") if name in path}
-    after = {name: float(path[name][t][k]) for name in ("h", "c") if name in path}
-    gates = {name: float(values[t][k]) for name, values in path["gates"].items()}
-    lines = []
-    for index, (name, value) in enumerate(gates.items()):
-        row = index * hidden + k
-        from_x, from_h, bias = float(path["from_x"][t][row]), float(path["from_h"][t][row]), float(path["bias"][row])
-        squash = r"\tanh" if name in {"g", "n", "a"} else r"\sigma"
-        if name == "n":  # the GRU's candidate sees the past through its reset gate
-            bias_h = float(path["bias_h"][row])
-            symbols = r"\tanh(W x_t + b + r \cdot (U h_{t-1} + b'))"
-            numbers = rf"\tanh({from_x:.2f} {bias - bias_h:+.2f} + {gates['r']:.2f} \cdot ({from_h:.2f} {bias_h:+.2f}))"
-        else:
-            symbols, numbers = rf"{squash}(W x_t + U h_{{t-1}} + b)", rf"{squash}({from_x:.2f} {from_h:+.2f} {bias:+.2f})"
-        lines.append(rf"{'h_t' if name == 'a' else name} &= {symbols} = {numbers} = {value:.3f}")
-    if path["model"] == "lstm":
-        numbers = rf"{gates['f']:.2f} \cdot ({before['c']:.3f}) + {gates['i']:.2f} \cdot ({gates['g']:.2f})"
-        lines.append(rf"c_t &= f \cdot c_{{t-1}} + i \cdot g = {numbers} = {after['c']:.3f}")
-        lines.append(rf"h_t &= o \cdot \tanh(c_t) = {gates['o']:.2f} \cdot \tanh({after['c']:.3f}) = {after['h']:.3f}")
-    if path["model"] == "gru":
-        numbers = rf"{1 - gates['z']:.2f} \cdot ({gates['n']:.2f}) + {gates['z']:.2f} \cdot ({before['h']:.3f})"
-        lines.append(rf"h_t &= (1 - z) \cdot n + z \cdot h_{{t-1}} = {numbers} = {after['h']:.3f}")
-    st.latex(r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}")

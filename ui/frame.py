@@ -8,7 +8,7 @@ from core import log
 from core.device import cores
 from core.errors import UserError
 from core.runs.limits import demo, limits
-from ui.session import get_engine
+from ui.session import engine_if_started
 
 
 def script_error(error: Exception) -> bool:
@@ -25,7 +25,8 @@ def script_error(error: Exception) -> bool:
 def device_badge() -> None:
     """CPU cores, or the GPU's name and memory; looked up in the background the first time."""
     try:
-        facts = get_engine().device_now()
+        engine = engine_if_started()
+        facts = engine.device_now() if engine else None
     except UserError as error:
         st.badge("No engine", icon=":material/power_off:", color="red", help=str(error))
         return

@@ -7,9 +7,9 @@ through `Plotly.react`. It draws in Streamlit's theme; whatever the figure itsel
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import plotly
-import plotly.graph_objects as go
 import streamlit as st
 from plotly.io.json import to_json_plotly
 from streamlit.components import v1 as components_v1
@@ -77,8 +77,6 @@ export default function ({ parentElement, data }) {      // called at mount, for
 _mount = st.components.v2.component("live_plot", js=_JS.replace("BUNDLE", BUNDLE).replace("PACKAGE", _PACKAGE.name), isolate_styles=False)
 
 
-def live_plot(figure: go.Figure, key: str, height: int = 320) -> None:
-    """Show a figure that changes often. Another `layout.uirevision` (a run id) starts with a fresh view."""
-    spec = figure.to_dict()
-    spec["layout"].pop("template", None)  # 7 kB of defaults that the browser's theme replaces
-    _mount(key=key, data=to_json_plotly(spec).encode(), height=height)
+def live_plot(chart: dict[str, Any], key: str) -> None:
+    """Show a chart (`charts.Chart`) that changes often. Another `layout.uirevision` (a run id) starts with a fresh view."""
+    _mount(key=key, data=to_json_plotly(chart).encode(), height=chart["layout"]["height"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,20 @@ from core.runs.engine import Engine
 from core.runs.metrics import MetricsReader
 
 COOKIE = "manabi_visitor"
+_started = threading.Event()
 
 
 @st.cache_resource(validate=lambda engine: engine.alive(), on_release=lambda engine: engine.close(), show_spinner=False)
 def get_engine() -> Engine:
     """The engine of this server; a dead one is replaced. Ask for it where it is used, in a fragment too."""
-    return Engine()
+    engine = Engine()
+    _started.set()
+    return engine
+
+
+def engine_if_started() -> Engine | None:
+    """The engine, or None while the first one is still starting: for what must not wait."""
+    return get_engine() if _started.is_set() else None
 
 
 def visitor() -> str:

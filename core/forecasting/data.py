@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ class Series:
     step: str = "row"
     notes: tuple[str, ...] = field(default=())
 
-    @property
+    @cached_property
     def length(self) -> int:
         """Steps with known targets."""
         known = self.frame[list(self.targets)].notna().all(axis=1).to_numpy()

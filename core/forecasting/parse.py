@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 import zipfile
 from dataclasses import dataclass, field
 from typing import Any
@@ -188,33 +189,37 @@ def _text(content: bytes, encoding: str, delimiter: str, decimal: str) -> tuple[
     header = not all(_is_value(cell) for cell in first)
     if header and len(sample) < 2:
         raise UserError("This file has a header but no rows.")
-    width = max((len(row) for row in csv.reader(sample[:100], delimiter=delimiter)), default=0)
-    first += [""] * (width - len(first))  # rows that end in a delimiter have a field more than the header
+    widths = [len(row) for row in csv.reader(sample[1:100], delimiter=delimiter)]
+    first += [""] * (min(widths, default=0) - len(first))  # rows that end in a delimiter have a field more than the header
     if len(first) > MAX_COLUMNS:
         raise UserError(_too_large(text.count("\n"), len(first)))
     if text.count("\n") > MAX_ROWS + 1000:
         raise UserError(_too_large(text.count("\n"), len(first)))
     try:
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=delimiter,
-            decimal=decimal,
-            header=None,
-            skiprows=1 if header else 0,
-            names=_unique(first)[0] if header else [f"column {n + 1}" for n in range(len(first))],
-            index_col=False,
-            na_values=MISSING,
-            keep_default_na=False,
-            skipinitialspace=True,
-            low_memory=False,
-            on_bad_lines="error",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # it would drop fields that have no header
+            frame = pd.read_csv(
+                io.StringIO(text),
+                sep=delimiter,
+                decimal=decimal,
+                header=None,
+                skiprows=1 if header else 0,
+                names=_unique(first)[0] if header else [f"column {n + 1}" for n in range(len(first))],
+                index_col=False,
+                na_values=MISSING,
+                keep_default_na=False,
+                skipinitialspace=True,
+                low_memory=False,
+                on_bad_lines="error",
+            )
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if found:
             line = int(found[2])
             raise UserError(f"Line {line} has {found[3]} fields where the first has {found[1]}. Is the delimiter right?") from None
         raise UserError("The lines of this file don't form a table. Is the delimiter right?") from None
+    except pd.errors.ParserWarning:
+        raise UserError("Some rows have more fields than the header. Is the delimiter right?") from None
     except (ValueError, OverflowError, csv.Error, IndexError):
         raise UserError("This file can't be read as a table.") from None
     notes = _unique(first)[1] if header else ["The file has no header: its columns were numbered."]
@@ -277,7 +282,7 @@ def _find_decimal(lines: list[str], delimiter: str) -> str:
     """Whether 1,5 or 1.5 is meant, from the cells themselves."""
     comma = point = 0
     for row in csv.reader(lines[1:200], delimiter=delimiter):
-        for cell in (re.sub(r"(?<=\d) (?=\d{3}\b)", "", field.strip()) for field in row):
+        for cell in (re.sub(r"(?<=\d) (?=\d{3}\b)", "", part.strip()) for part in row):
             comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not re.fullmatch(
                 r"[-+]?\d{1,3}(,\d{3})+", cell
             )

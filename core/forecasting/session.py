@@ -20,6 +20,7 @@ from core.forecasting.parts import split
 from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, spread
 from core.progress import Checkpoint
 
+LARGEST = 1e30  # beyond it, squares no longer fit the numbers that torch calculates with
 BAND = QUANTILES[-1] - QUANTILES[0]  # share of values that the band is meant to hold
 
 
@@ -55,7 +56,9 @@ def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
             f"Difference 'last season' needs a season of at least 2 steps (it is {season}) that fits into the input "
             f"window of {config.window}. Set the season length, a longer window, or another difference."
         )
-    low = float(data.values().min())
+    low, high = float(data.values().min()), float(np.abs(data.values()).max())
+    if high > LARGEST:
+        raise UserError(f"A value of {high:.1e} is among the data; up to {LARGEST:.0e} can be learned from. Is it an error code?")
     if (config.transform == "log" and low <= 0) or (config.transform == "square root" and low < 0):
         raise UserError(f"Transform '{config.transform}' needs positive values, and the smallest is {low:g}. Choose 'none'.")
     return RecurrentForecaster(

@@ -9,6 +9,7 @@ import faulthandler
 import importlib
 import json
 import os
+import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -25,8 +26,10 @@ CHECKPOINT_EVERY = 2.0  # s between two checkpoints
 
 
 def dask_setup(worker: Any) -> None:
-    """Dask calls this when a worker starts: give the page's process the right of way."""
+    """Dask calls this when a worker starts: give the page's process the right of way, and import what is light."""
     os.nice(int(os.environ.get("MANABI_NICE", "0")))
+    if "train" in worker.state.total_resources:
+        threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
 
 
 def call(module: str, function: str, arguments: dict[str, Any], seconds: float) -> Any:

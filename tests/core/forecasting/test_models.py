@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from core.forecasting.baselines import REFEREES, ETS, LastValue, SeasonalNaive, SeasonalNaiveDrift, Theta
+from core.forecasting.baselines import ETS, REFEREES, LastValue, SeasonalNaive, SeasonalNaiveDrift, Theta
 from core.forecasting.models import TRANSFORMS, RecurrentForecaster, pinball
 
 torch.set_num_threads(1)

@@ -205,12 +205,22 @@ def test_a_full_disk_is_said_and_what_was_saved_stays(fresh_runs, waiting):
 
 
 def test_a_loss_that_is_no_number_is_explained_and_the_last_good_weights_stay(engine, waiting):
-    wild = LONG.updated({"learning_rate": 1.0, "clip": 100.0, "transform": "log", "model": "rnn", "difference": "none"})
-    run_id = begin(engine, wild, data=builtin("airline"))
-    running(engine, run_id, waiting, 5)
-    waiting(lambda: store.checkpoint_step(run_id) > 0)
+    from core.runs import checkpoints
+
+    run_id = begin(engine)
+    running(engine, run_id, waiting)
     engine.ask(run_id, state="stopped")
-    assert waiting(lambda: engine.look(run_id).settled)
+    waiting(lambda: engine.look(run_id).settled)
+    folder = store.folder(run_id)
+    broken = checkpoints.read(folder)
+    broken.tensors["model.head.weight"].fill_(float("nan"))
+    checkpoints.write(folder, broken)
+    step = store.checkpoint_step(run_id)
+    engine.resume(run_id, "me")
+    run = waiting(lambda: (r := engine.look(run_id)).settled and r)
+    assert run.status == "failed" and f"became nan at step {step + 1}" in run.note
+    assert store.checkpoint_step(run_id) == step and run.result == "ready"
+    assert engine.call("core.forecasting.predict", "forecast", run_id=run_id)["quantiles"]
 
 
 def test_calls_answer_fail_and_are_ended(engine):

@@ -1,0 +1,1 @@
+"""The figures we claim, reproducibly: `python -m benchmarks.<name> [--json]`."""

@@ -1,0 +1,217 @@
+"""The engine: throughput, latency and memory.
+
+    python -m benchmarks.engine [--json]
+
+Each figure is the median of `--runs` runs. Linux only: memory is PSS from /proc.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from benchmarks.report import Figure, main
+from core.device import cores
+from core.forecasting.config import ForecastingConfig
+from core.forecasting.data import builtin
+from core.forecasting.train import THREADS, train
+from core.runs import store
+from core.runs.engine import Engine
+from core.runs.metrics import MetricsReader
+
+FIGURES = {
+    "throughput_ratio": Figure("steps/s through the engine over a bare `for _ in train(...)`", "", 0.95, True),
+    "engine_start_s": Figure("start of the engine", "s", 1.5),
+    "first_metric_cold_s": Figure("click to first metric, torch not imported yet", "s", 3),
+    "first_metric_warm_s": Figure("click to first metric, torch imported", "s", 0.5),
+    "call_overhead_ms": Figure("an interactive call on an idle engine over calling the function directly", "ms", 10),
+    "call_p95_ms_training": Figure("an interactive call while a training runs, 95th percentile", "ms", 200),
+    "stop_s": Figure("Stop until the run says stopped", "s", 0.5),
+    "kill_recover_s": Figure("hard kill of a worker until it answers again", "s", 2),
+    "idle_memory_mb": Figure("PSS of web process and idle engine before any torch work", "MB", 350),
+}
+LONG = ForecastingConfig(steps=20_000, patience=1000, validate_every=1000, refit=False)
+
+
+def until(condition: Callable[[], object], seconds: float = 120) -> float:
+    """Seconds until a condition holds."""
+    began = time.perf_counter()
+    while not condition():
+        if time.perf_counter() - began > seconds:
+            raise TimeoutError
+        time.sleep(0.002)
+    return time.perf_counter() - began
+
+
+def begin(engine: Engine) -> tuple[str, MetricsReader]:
+    """Start a long training."""
+    run = engine.start("forecasting", [LONG], builtin("airline"), visitor="benchmark")[0]
+    return run.id, MetricsReader(store.folder(run.id) / store.METRICS)
+
+
+def stop(engine: Engine, run_id: str) -> float:
+    """Seconds from asking to `stopped`; then wait for the verdict, so that the worker is free."""
+    began = time.perf_counter()
+    engine.ask(run_id, state="stopped")
+    until(lambda: store.read(run_id).status == "stopped")
+    seconds = time.perf_counter() - began
+    until(lambda: engine.look(run_id).settled)
+    return seconds
+
+
+def bare_speed(seconds: float = 3.0) -> float:
+    """Steps/s of `for _ in train(...)` in a process of its own, as fresh as a worker, at the same priority."""
+    code = (
+        "import time, torch; from benchmarks.engine import LONG; from core.forecasting.train import THREADS, train;"
+        "from core.forecasting.data import builtin; torch.set_num_threads(THREADS);"
+        "loop = train(LONG, builtin('airline'), device=torch.device('cpu'));"
+        "[next(loop) for _ in range(50)]; t = time.perf_counter(); n = 0\n"
+        f"while time.perf_counter() - t < {seconds}:\n next(loop); n += 1\n"
+        "print(n / (time.perf_counter() - t))"
+    )
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(cores())}
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout)
+
+
+def engine_speed(engine: Engine, seconds: float = 3.0) -> float:
+    """Steps/s of the same loop through the engine, from the rows it wrote."""
+    run_id, reader = begin(engine)
+    until(lambda: len(reader.read().get("train/loss", ([], []))[0]) > 50)
+    first, began = at_a_write(reader)
+    time.sleep(seconds)
+    last, ended = at_a_write(reader)
+    stop(engine, run_id)
+    return (last - first) / (ended - began)
+
+
+def at_a_write(reader: MetricsReader) -> tuple[int, float]:
+    """Wait for the worker's next write; the step it brought and the time."""
+    size = reader.path.stat().st_size
+    until(lambda: reader.path.stat().st_size > size)
+    return int(reader.read()["train/loss"][0][-1]), time.perf_counter()
+
+
+def call_ms(engine: Engine, count: int) -> list[float]:
+    """Milliseconds of interactive calls, each on an engine that has rested for 50 ms."""
+    times = []
+    for _ in range(count):
+        time.sleep(0.05)
+        began = time.perf_counter()
+        engine.call("core.device", "cores")
+        times.append(1000 * (time.perf_counter() - began))
+    return times
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional memory of a process and all its descendants, MB."""
+    total, waiting = 0.0, [pid]
+    while waiting:
+        process = waiting.pop()
+        try:
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) / 1000
+            for task in Path(f"/proc/{process}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def idle_memory() -> float:
+    """Memory of a dashboard that has answered its first page, with its engine."""
+    from tests.conftest import Server, wait_for
+
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(Path(folder))
+        try:
+            import urllib.request
+
+            wait_for(lambda: json.loads(urllib.request.urlopen(f"{server.url}/readyz").read())["ready"], 30)
+            urllib.request.urlopen(server.url).read()
+            time.sleep(2)
+            return pss_mb(server.process.pid)
+        finally:
+            server.stop()
+
+
+def cold() -> dict[str, float]:
+    """What can be measured once per engine."""
+    began = time.perf_counter()
+    engine = Engine()
+    found = {"engine_start_s": time.perf_counter() - began}
+    try:
+        began = time.perf_counter()
+        run_id, reader = begin(engine)
+        until(lambda: reader.read())
+        found["first_metric_cold_s"] = time.perf_counter() - began
+        found["stop_s"] = stop(engine, run_id)
+        began = time.perf_counter()
+        run_id, reader = begin(engine)
+        until(lambda: reader.read())
+        found["first_metric_warm_s"] = time.perf_counter() - began
+        engine.call("core.device", "cores")
+        found["call_p95_ms_training"] = statistics.quantiles(call_ms(engine, 200), n=20)[-1]
+        stop(engine, run_id)
+        time.sleep(0.5)
+        direct = time.perf_counter()
+        for _ in range(1000):
+            cores()
+        direct_ms = time.perf_counter() - direct
+        found["call_overhead_ms"] = statistics.median(call_ms(engine, 100)) - direct_ms
+        pid = engine.call("os", "getpid")
+        began = time.perf_counter()
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: answers(engine))
+        found["kill_recover_s"] = time.perf_counter() - began
+    finally:
+        engine.close()
+    return found
+
+
+def answers(engine: Engine) -> bool:
+    """Whether a call succeeds."""
+    try:
+        return bool(engine.call("core.device", "cores"))
+    except Exception:
+        return False
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """All figures."""
+    torch.set_num_threads(THREADS)
+    next(itertools.islice(train(LONG, builtin("airline"), device=torch.device("cpu")), 1))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MANABI_RUNS"] = folder
+        rounds = [cold() for _ in range(options.runs)]
+        engine = Engine()
+        try:
+            begin_warm, reader = begin(engine)
+            until(lambda: reader.read())
+            stop(engine, begin_warm)
+            ratios = []
+            for _ in range(2 * options.runs + 1):  # in turns, since a shared machine's speed drifts
+                through = engine_speed(engine)
+                ratios.append(through / bare_speed())
+        finally:
+            engine.close()
+    found = {"throughput_ratio": statistics.median(ratios)}
+    found |= {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    found["idle_memory_mb"] = statistics.median(idle_memory() for _ in range(min(options.runs, 3)))
+    return {name: found[name] for name in FIGURES}
+
+
+if __name__ == "__main__":
+    main("The engine: throughput, latency and memory", FIGURES, measure)

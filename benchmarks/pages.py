@@ -1,0 +1,164 @@
+"""The pages in a real Chromium.
+
+    python -m benchmarks.pages [--json]
+
+`first_page_s` is the median of `--runs` fresh servers and browser contexts; a rerun is timed in the browser, from the
+key press until Streamlit reports that the script has ended. The watching sessions speak the browser's protocol without
+drawing: twenty Chromiums would measure this machine's drawing, which in life is done by the visitors' machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import websockets
+from playwright.sync_api import Browser, Page, sync_playwright
+from streamlit.proto.AutoRerun_pb2 import AutoRerun
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+from benchmarks.report import Figure, main
+from tests.conftest import Server
+
+FIGURES = {
+    "first_page_s": Figure("starting the server until its first page is readable in a cold browser", "s", 2),
+    "rerun_p50_ms": Figure("a slider's rerun while a training runs, median", "ms", 120),
+    "rerun_p95_ms": Figure("a slider's rerun while a training runs, 95th percentile", "ms", 300),
+    "watch_lag_p95_s": Figure("20 sessions each watching a run: lag of an update, 95th percentile", "s", 1),
+}
+SESSIONS = 20
+WATCH_SECONDS = 20
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+WATCH = """() => { window.rerun = new Promise(done => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  let began = 0, ran = false;
+  addEventListener('keydown', () => { began = performance.now(); }, { capture: true, once: true });
+  const look = new MutationObserver(() => {
+    const state = app.getAttribute('data-test-script-state');
+    if (began && state === 'running') ran = true;
+    if (ran && state === 'notRunning') { look.disconnect(); done(performance.now() - began); }
+  });
+  look.observe(app, { attributes: true });
+}); }"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def first_page(browser: Browser) -> float:
+    """Seconds from starting a server to its readable home page."""
+    with tempfile.TemporaryDirectory() as folder:
+        context = browser.new_context()
+        page = context.new_page()
+        began = time.perf_counter()
+        server = Server(Path(folder))
+        page.goto(server.url, wait_until="commit")
+        page.get_by_role("heading", name="Manabi").wait_for()
+        seconds = time.perf_counter() - began
+        context.close()
+        server.stop()
+    return seconds
+
+
+def start_training(page: Page, url: str) -> str:
+    """Open the page, start a long training, and return the run's link."""
+    page.goto(f"{url}/forecasting?forecasting_steps=20000&forecasting_patience=1000&forecasting_validate_every=500")
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**forecasting_run=*")
+    page.get_by_text("Step ", exact=False).first.wait_for()
+    return page.url
+
+
+def reruns(page: Page, count: int) -> list[float]:
+    """Milliseconds of a slider's reruns."""
+    page.wait_for_timeout(2000)
+    slider = page.get_by_role("slider").first  # the horizon
+    slider.focus()
+    times: list[float] = []
+    for turn in range(count):
+        page.evaluate(WATCH)
+        page.keyboard.press("ArrowRight" if turn % 2 == 0 else "ArrowLeft")
+        times.append(float(page.evaluate("() => window.rerun")))
+        page.wait_for_timeout(150)
+    return times
+
+
+async def watch(url: str, query: str, seconds: float, lags: list[float]) -> None:
+    """One session on the wire, as a browser holds it: it asks for its live fragment on each beat.
+
+    A lag is the time from asking to the end of what is sent. The drawing is the visitor's machine's business.
+    """
+    address = url.replace("http", "ws") + "/_stcore/stream"
+    async with websockets.connect(address, subprotocols=[websockets.Subprotocol("streamlit")], max_size=None) as socket:
+        state = ClientState(query_string=query, page_name="forecasting")
+        await socket.send(BackMsg(rerun_script=state).SerializeToString())
+        beat: AutoRerun | None = None
+        while True:
+            message = ForwardMsg.FromString(bytes(await socket.recv(decode=False)))
+            if message.WhichOneof("type") == "auto_rerun":
+                beat = message.auto_rerun
+            if message.WhichOneof("type") == "script_finished" and beat:
+                break
+        end = time.perf_counter() + seconds
+        await asyncio.sleep(beat.interval * random.random())  # visitors don't arrive in step
+        while time.perf_counter() < end:
+            asked = time.perf_counter()
+            again = ClientState(query_string=query, fragment_id=beat.fragment_id, is_auto_rerun=True)
+            await socket.send(BackMsg(rerun_script=again).SerializeToString())
+            while ForwardMsg.FromString(bytes(await socket.recv(decode=False))).WhichOneof("type") != "script_finished":
+                continue
+            lags.append(time.perf_counter() - asked)
+            await asyncio.sleep(max(0.0, beat.interval - (time.perf_counter() - asked)))
+
+
+def watch_lags(link: str) -> list[float]:
+    """Seconds from asking for an update to having it, for all sessions together."""
+    url, _, query = link.replace("/forecasting", "").partition("?")
+    lags: list[float] = []
+
+    async def everybody() -> None:
+        await asyncio.gather(*(watch(url, query, WATCH_SECONDS, lags) for _ in range(SESSIONS)))
+
+    with ThreadPoolExecutor(1) as beside:  # Playwright has an event loop of its own in this thread
+        beside.submit(asyncio.run, everybody()).result()
+    return lags
+
+
+def measure(options: argparse.Namespace) -> dict[str, float]:
+    """All figures."""
+    with chromium() as browser:
+        found = {"first_page_s": statistics.median(first_page(browser) for _ in range(options.runs))}
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(Path(folder))
+            try:
+                page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+                link = start_training(page, server.url)
+                times = reruns(page, 12 * options.runs)
+                found["rerun_p50_ms"] = statistics.median(times)
+                found["rerun_p95_ms"] = statistics.quantiles(times, n=20)[-1]
+                page.context.close()
+                found["watch_lag_p95_s"] = statistics.quantiles(watch_lags(link), n=20)[-1]
+            finally:
+                server.stop()
+    return found
+
+
+if __name__ == "__main__":
+    main("The pages in a real Chromium", FIGURES, measure)
