@@ -9,77 +9,73 @@ from core.forecasting.data import Series
 from core.forecasting.parts import split
 from core.runs import store
 from ui import explain, forecasting_inside, forecasting_views
-from ui.charts import finished
 from ui.charts_forecasting import series_chart
 from ui.config_form import apply, config_form
 from ui.forecasting_data import PREFIX, data_block
+from ui.live_plot import live_plot
 from ui.run_panel import run_panel
-from ui.session import current_run, get_engine, guarded, link, show_message, visitor
+from ui.session import current_run, get_engine, link, look, show_message, visitor, warm_up
 
 EXAMPLE = "example-forecasting-airline-lstm"
 CELLS = ("lstm", "gru", "rnn")
 METRICS = source.constant("core.forecasting.train", "METRICS")
 
 
-@guarded
 def start(series: Series, config: ForecastingConfig, cells: tuple[str, ...]) -> None:
     """Queue a run for each cell and open the first."""
-    configs = [config.updated({"model": cell}) for cell in cells]
-    runs = get_engine().start(PREFIX, configs, series, visitor=visitor(), data=series.name)
+    try:
+        configs = [config.updated({"model": cell}) for cell in cells]
+        runs = get_engine().start(PREFIX, configs, series, visitor=visitor(), data=series.name)
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        return
     link(f"{PREFIX}_run", runs[0].id)
+    st.rerun()
+
+
+def setup(series: Series | None) -> None:
+    """Settings, what they mean for the series, and the start buttons. A fragment: a slider reruns this alone."""
+    st.header("Settings", divider="gray")
+    config = config_form(ForecastingConfig, PREFIX)
+    parts: tuple[int, ...] = ()
+    if series and config:
+        try:
+            parts = tuple(split(series.length, config))
+        except UserError as error:
+            st.error(str(error), icon=":material/error:")
+        title = f"{series.name}: learned from, judged by"
+        live_plot(series_chart(series.times(), series.values(), series.targets, parts=parts, title=title), key="series")
+    st.header("Train", divider="gray")
+    with st.container(horizontal=True):
+        train = st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not parts)
+        race = st.button(
+            "Race the three cells",
+            icon=":material/flag:",
+            disabled=not parts,
+            help="Train RNN, LSTM and GRU with these settings from the same seed, one after the other, on one chart.",
+        )
+    if series and config and train:
+        start(series, config, (config.model,))
+    if series and config and race:
+        start(series, config, (config.model, *(cell for cell in CELLS if cell != config.model)))
 
 
 st.title("Forecasting", icon=":material/show_chart:")
 st.markdown("A recurrent network reads a series step by step, keeps what matters in its hidden state, and forecasts what comes next.")
 run = current_run(PREFIX)
-get_engine().warm()
+warm_up()
 show_message()
 
 st.header("Data", divider="gray")
 series = data_block()
-
-st.header("Settings", divider="gray")
-config = config_form(ForecastingConfig, PREFIX)
-parts: tuple[int, ...] = ()
-if series and config:
-    try:
-        parts = tuple(split(series.length, config))
-    except UserError as error:
-        st.error(str(error), icon=":material/error:")
-    finished(
-        lambda: series_chart(series.times(), series.values(), series.targets, parts=parts, title=f"{series.name}: learned from, judged by"),
-        key="series",
-        stamp=f"{series.name}-{series.length}-{series.step}-{series.targets}-{float(series.values().sum())}-{parts}",
-        alt=f"The series {series.name} with its training, validation and test part",
-    )
-
-st.header("Train", divider="gray")
-with st.container(horizontal=True):
-    ready = bool(series and config and parts)
-    st.button(
-        "Train",
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=not ready,
-        on_click=start,
-        args=(series, config, (config.model,) if config else ()),
-    )
-    others = tuple(sorted(CELLS, key=lambda cell: config is not None and cell != config.model))
-    st.button(
-        "Race the three cells",
-        icon=":material/flag:",
-        disabled=not ready,
-        on_click=start,
-        args=(series, config, others),
-        help="Train RNN, LSTM and GRU with these settings from the same seed, one after the other, on one chart.",
-    )
+st.fragment(setup)(series)
 if not run:
     st.info(
         "Nothing of yours is open. This is a finished example: an LSTM on the airline passengers, trained with the preset of that name.",
         icon=":material/lightbulb:",
     )
 shown = run or store.read(EXAMPLE)
-family = [shown] + [get_engine().look(mate) for mate in shown.mates if store.exists(mate)]
+family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
 with st.container(horizontal=True, vertical_alignment="center"):
     st.markdown(f"**{store.name(shown)}**")
     if len(family) > 1:

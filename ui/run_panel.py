@@ -11,7 +11,7 @@ import streamlit as st
 from core.config import bounds, mark
 from core.runs import control, store
 from core.runs.metrics import Curve
-from ui.session import get_engine, guarded, link, reader, show_message, visitor
+from ui.session import get_engine, guarded, link, look, reader, show_message, visitor
 
 BADGES: dict[str, tuple[str, Any, str]] = {
     "queued": ("Waiting", "gray", ":material/hourglass_top:"),
@@ -43,7 +43,7 @@ def run_panel(run: store.Run, draw: Draw, *, key: str) -> None:
 
 
 def _panel(run_id: str, draw: Draw, key: str, was_active: bool) -> None:
-    run = get_engine().look(run_id)
+    run = look(run_id)
     if was_active and run.settled:
         st.rerun()
     show_message()

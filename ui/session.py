@@ -16,7 +16,7 @@ from core.runs.engine import Engine
 from core.runs.metrics import MetricsReader
 
 COOKIE = "manabi_visitor"
-_started = threading.Event()
+_started, _warmed = threading.Event(), threading.Event()
 
 
 @st.cache_resource(validate=lambda engine: engine.alive(), on_release=lambda engine: engine.close(), show_spinner=False)
@@ -24,12 +24,25 @@ def get_engine() -> Engine:
     """The engine of this server; a dead one is replaced. Ask for it where it is used, in a fragment too."""
     engine = Engine()
     _started.set()
+    _warmed.clear()  # its workers are new
     return engine
 
 
 def engine_if_started() -> Engine | None:
     """The engine, or None while the first one is still starting: for what must not wait."""
     return get_engine() if _started.is_set() else None
+
+
+def look(run_id: str) -> store.Run:
+    """A run as it stands. The examples need no engine. Raises `UnknownRun`."""
+    return store.read(run_id) if store.is_example(run_id) else get_engine().look(run_id)
+
+
+def warm_up() -> None:
+    """Let the workers import torch while the visitor reads; waits for nothing."""
+    if not _warmed.is_set():
+        _warmed.set()
+        threading.Thread(target=lambda: get_engine().warm(), daemon=True).start()
 
 
 def visitor() -> str:
@@ -67,7 +80,7 @@ def current_run(capability: str) -> store.Run | None:
     if not run_id:
         return None
     try:
-        run = get_engine().look(run_id)
+        run = look(run_id)
         if run.capability != capability:
             raise store.UnknownRun("This run belongs to another page.")
     except UserError as error:
