@@ -5,6 +5,7 @@ link that is the first request of a server would run its page without the frame.
 """
 
 import asyncio
+import importlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from core.errors import UserError
 from ui.frame import script_error
 from ui.session import COOKIE, get_engine
 
-FIRST_PAGE = 1.0  # s: on two cores the workers' start would double the time of the first page
+FIRST_PAGE = 2.0  # s: on two cores the workers' start would double the time of the first page
 YEAR = 365 * 24 * 3600  # s
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -77,6 +78,8 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     log.event("server_started")
 
     async def start() -> None:
+        for module in ("pandas", "plotly.graph_objects", "ui.forecasting_data"):  # what the first page would wait for
+            await asyncio.to_thread(importlib.import_module, module)
         await asyncio.sleep(FIRST_PAGE)
         await ready(None)
 
