@@ -77,13 +77,11 @@ def _widget(name: str, info: FieldInfo, key: str) -> Any:
     step = mark(info, "step")
     options = choices(info)
     common: dict[str, Any] = {"key": key, "help": text, "bind": "query-params"}
-    if key not in st.session_state:
-        common["value"] = info.default
+    if options and len(options) <= 3:
+        return st.segmented_control(label, options, default=info.default, required=True, **common)
     if options:
-        default = common.pop("value", None)
-        if len(options) <= 3:
-            return st.segmented_control(label, options, default=default, required=True, **common)
-        return st.selectbox(label, options, index=options.index(default) if default in options else 0, **common)
+        return st.selectbox(label, options, index=options.index(info.default), **common)
+    common["value"] = info.default
     if info.annotation is bool:
         return st.toggle(label, **common)
     number: type[int] | type[float] = int if info.annotation is int else float

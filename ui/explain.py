@@ -14,7 +14,7 @@ from core.config import Config, table
 from core.runs import store
 from ui.session import call, run_stamp
 
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
+_FORMULA = re.compile(r"^[=+\-@]")
 
 
 def show_code(module: str, name: str, *, label: str = "") -> None:
@@ -50,6 +50,7 @@ def safe_csv(frame: pd.DataFrame, *, index: bool = False) -> bytes:
 
 
 def _harmless(text: str) -> str:
+    text = re.sub(r"\s+", " ", text).strip()  # a bare carriage return would begin a row
     return f"'{text}" if _FORMULA.match(text) else text
 
 

@@ -49,16 +49,11 @@ def data_block() -> Series | None:
     """Let the visitor choose; returns the series, or None with a sentence on the page."""
     names = [*BUILTIN, OWN]
     key = f"{PREFIX}_data"
-    if not st.session_state.get(f"{PREFIX}_seen"):  # the first look, unless a link says otherwise, has fitting settings too
-        st.session_state[f"{PREFIX}_seen"] = True
-        fields = {config_form.key_of(PREFIX, name) for name in ForecastingConfig.model_fields} | {key}
-        if not fields & set(st.query_params):
-            config_form.apply(ForecastingConfig, PREFIX, ForecastingConfig.from_preset(BUILTIN[names[0]].preset))
     chosen = st.segmented_control(
         "Series",
         names,
         format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
-        default=None if key in st.session_state else names[0],
+        default=names[0],
         required=True,
         key=key,
         bind="query-params",
@@ -75,9 +70,16 @@ def data_block() -> Series | None:
 
 
 def _suit_settings() -> None:
-    """A built-in series brings the settings that suit it."""
-    chosen = st.session_state.get(f"{PREFIX}_data")
-    preset = BUILTIN[chosen].preset if chosen in BUILTIN else ""
+    """Another series brings the settings that suit it, unless the visitor has changed some: those stay."""
+    before = ForecastingConfig.from_preset(st.session_state.get(f"{PREFIX}_suited", ""))
+    fields = {name: st.session_state.get(config_form.key_of(PREFIX, name)) for name in ForecastingConfig.model_fields}
+    if all(value in (None, getattr(before, name)) for name, value in fields.items()):
+        chosen = st.session_state.get(f"{PREFIX}_data")
+        _suit(BUILTIN[chosen].preset if chosen in BUILTIN else "")
+
+
+def _suit(preset: str) -> None:
+    st.session_state[f"{PREFIX}_suited"] = preset
     config_form.apply(ForecastingConfig, PREFIX, ForecastingConfig.from_preset(preset))
 
 

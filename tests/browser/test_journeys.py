@@ -1,0 +1,187 @@
+"""One journey a page in a real Chromium, against a server started by the README's command."""
+
+import io
+import json
+import re
+import urllib.request
+import zipfile
+
+import pytest
+
+from tests.conftest import Server, wait_for
+
+pytestmark = pytest.mark.browser
+QUICK = "forecasting_steps=60&forecasting_horizon=6&forecasting_window=12&forecasting_hidden_size=4&forecasting_validate_every=5"
+LONG = "forecasting_steps=20000&forecasting_patience=1000&forecasting_refit=false"
+
+
+def status(page, word):
+    page.locator(".stMarkdownBadge", has_text=word).first.wait_for()
+
+
+def csv_file(rows=60, name="sales.csv"):
+    lines = ["month;sales"] + [f"{1 + n % 12:02d}.{2015 + n // 12};{100 + n + 20 * (n % 12 == 5)},5" for n in range(rows)]
+    text = "\n".join(line.replace(".", "/", 1) if n else line for n, line in enumerate(lines))
+    return {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
+
+
+def test_a_deep_link_is_the_first_request_of_a_fresh_server(tmp_path, page):
+    server = Server(tmp_path)
+    try:
+        page.goto(f"{server.url}/forecasting?forecasting_horizon=9")
+        page.get_by_role("heading", name="Forecasting").wait_for()
+        page.get_by_role("link", name="Runs").wait_for()  # its frame
+        page.get_by_text("CPU core").or_(page.get_by_text("GB")).first.wait_for()
+        assert page.get_by_role("slider").first.input_value() == "9"
+        assert page.errors == []
+    finally:
+        server.stop()
+
+
+def test_home_leads_to_a_capability(server, page):
+    page.goto(server.url)
+    page.get_by_role("heading", name="Manabi").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()  # the live miniature
+    page.get_by_role("link", name="Open forecasting").click()
+    page.get_by_role("heading", name="Forecasting", level=1).wait_for()
+    assert page.errors == []
+
+
+def test_a_series_brings_its_settings_and_the_link_carries_them(server, page):
+    page.goto(f"{server.url}/forecasting")
+    page.get_by_role("slider").first.wait_for()
+    page.get_by_text("Sunspots", exact=True).click()
+    page.wait_for_url("**forecasting_horizon=11*")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_text("309 steps").wait_for()
+    assert other.get_by_role("slider").first.input_value() == "11"
+    other.get_by_role("button", name="Reset", exact=True).click()
+    other.wait_for_function("() => document.querySelector('input[type=range]').value === '12'")
+    page.get_by_text("Nile", exact=True).click()  # untouched settings give way to those of the next series
+    page.wait_for_function("() => document.querySelector('input[type=range]').value === '5'")
+    page.get_by_role("slider").first.press("ArrowRight")
+    page.wait_for_url("**forecasting_horizon=6*")
+    page.get_by_text("El Nino", exact=True).click()  # the visitor's own stay
+    page.get_by_text("732 steps").wait_for()
+    assert page.get_by_role("slider").first.input_value() == "6"
+
+
+def test_headers_cookie_and_readiness(server, page):
+    wait_for(lambda: json.loads(urllib.request.urlopen(f"{server.url}/readyz").read())["ready"], 30)
+    response = page.goto(server.url)
+    assert response.headers["x-content-type-options"] == "nosniff"
+    cookie = next(c for c in page.context.cookies() if c["name"] == "manabi_visitor")
+    assert cookie["httpOnly"] and cookie["sameSite"] == "Lax" and not cookie["secure"] and len(cookie["value"]) > 20
+    behind = urllib.request.Request(server.url, headers={"X-Forwarded-Proto": "https"})
+    assert "; Secure" in urllib.request.urlopen(behind).headers["set-cookie"]
+
+
+def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
+    page.goto(f"{server.url}/forecasting?{QUICK}")
+    page.get_by_text("Your own file").click()
+    page.locator("input[type=file]").first.set_input_files(csv_file())
+    page.get_by_text("60 steps").first.wait_for()
+    page.get_by_text("semicolon").first.wait_for()
+    page.get_by_role("button", name="Train", exact=True).click()
+    status(page, "Finished")
+    page.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
+    page.get_by_text("beyond the end of the series").first.wait_for()
+    link = page.url
+    assert "forecasting_run=" in link
+
+    page.reload()  # F5 is a new session: run, file and settings are still there
+    page.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
+    page.get_by_text("60 steps").first.wait_for()
+
+    page.get_by_role("tab", name="Look inside").click()
+    page.get_by_text("Why gradients vanish").wait_for()
+    page.get_by_text("How far back it remembers").wait_for()
+
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("heading", name="Runs", level=1).wait_for()
+    page.get_by_text("Tick one run").wait_for()
+    other = page.context.browser.new_context().new_page()  # who has the link sees the run, and nobody else's list
+    other.goto(f"{server.url}/runs")
+    other.get_by_text("No runs yet").wait_for()
+    other.goto(link)
+    other.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
+    other.context.close()
+    assert page.errors == []
+
+
+def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):
+    page.goto(f"{server.url}/forecasting?{LONG}")
+    page.get_by_role("button", name="Train", exact=True).click()
+    status(page, "Training")
+    plot = page.locator(".js-plotly-plot[aria-label='Loss']")
+    plot.locator(".scatterlayer path.js-line").first.wait_for()
+    page.evaluate(
+        """() => { const node = document.querySelector(".js-plotly-plot[aria-label='Loss']");
+        window.first = node; window.svg = node.querySelector('svg.main-svg'); window.blank = 0;
+        const look = () => { const now = document.querySelector(".js-plotly-plot[aria-label='Loss']");
+          if (now !== window.first || !now.querySelector('.scatterlayer path')) window.blank++; requestAnimationFrame(look); };
+        look();
+        Plotly.relayout(node, {'xaxis.range[0]': 5, 'xaxis.range[1]': 25}); }"""
+    )
+    before = int(plot.get_attribute("data-updates"))
+    page.wait_for_function(f"() => +document.querySelector(\".js-plotly-plot[aria-label='Loss']\").dataset.updates >= {before + 4}")
+    state = page.evaluate(
+        """() => { const node = document.querySelector(".js-plotly-plot[aria-label='Loss']");
+        return [node === window.first, node.querySelector('svg.main-svg') === window.svg, window.blank, node.layout.xaxis.range]; }"""
+    )
+    assert state == [True, True, 0, [5, 25]]
+    page.get_by_role("button", name="Pause", exact=True).click()
+    status(page, "Paused")
+    page.get_by_role("button", name="Step", exact=True).click()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    status(page, "Training")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    status(page, "Stopped")
+    assert page.errors == []
+
+
+def test_two_tabs_watch_the_same_run_and_one_stops_it(server, page):
+    page.goto(f"{server.url}/forecasting?{LONG}")
+    page.get_by_role("button", name="Train", exact=True).click()
+    status(page, "Training")
+    second = page.context.new_page()
+    second.goto(page.url)
+    status(second, "Training")
+    second.get_by_role("button", name="Stop", exact=True).click()
+    status(second, "Stopped")
+    status(page, "Stopped")
+
+
+def test_bad_uploads_are_sentences_and_nothing_is_lost(server, page):
+    page.goto(f"{server.url}/forecasting?forecasting_horizon=9")
+    page.get_by_text("Your own file").click()
+    bad = {
+        "empty.csv": (b"", "This file is empty"),
+        "header.csv": (b"date,x\n", "header but no rows"),
+        "photo.csv": (b"\x89PNG\r\n\x1a\n", "PNG picture"),
+    }
+    for name, (content, words) in bad.items():
+        page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+        page.get_by_text(words).first.wait_for()
+        page.get_by_role("button", name="Bring another file").click()
+    assert page.get_by_role("slider").first.input_value() == "9"
+    assert page.get_by_role("button", name="Train", exact=True).is_disabled()
+    assert page.errors == []
+
+
+def test_a_download_comes_back(server, page, tmp_path):
+    page.goto(f"{server.url}/forecasting?forecasting_run=example-forecasting-airline-gru")
+    page.get_by_role("button", name="Pack weights, data and script").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the zip").click()
+    path = tmp_path / "run.zip"
+    download.value.save_as(path)
+    assert "reproduce.py" in zipfile.ZipFile(path).namelist()
+    page.goto(f"{server.url}/runs")
+    page.locator("input[type=file]").first.set_input_files(path)
+    page.get_by_text("Tick one run").wait_for()
+    broken = io.BytesIO(path.read_bytes()[:2000])
+    page.locator("input[type=file]").first.set_input_files({"name": "run.zip", "mimeType": "application/zip", "buffer": broken.read()})
+    page.get_by_text("not a zip").first.wait_for()
+    assert page.errors == []

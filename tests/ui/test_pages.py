@@ -1,0 +1,149 @@
+"""Every page opened by AppTest, and what a visitor does on it, without a browser."""
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.forecasting.config import ForecastingConfig
+from core.runs import store
+from ui.live_plot import BUNDLE
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "pages").glob("*.py"))
+
+
+@pytest.fixture
+def app(runs_folder):
+    return AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=90).run()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def end_the_engine():
+    yield
+    from ui.session import get_engine
+
+    get_engine.clear()
+
+
+def opened(app, name, **parameters):
+    for key, value in parameters.items():
+        app.query_params[key] = value
+    app.switch_page(str(ROOT / "pages" / f"{name}.py")).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def button(app, label):
+    return next(b for b in app.button if b.label == label)
+
+
+def texts(elements):
+    return " ".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_every_page_opens(app, path):
+    page = opened(app, path.stem)
+    assert page.title
+
+
+def test_the_home_page_shows_a_real_verdict(app):
+    assert store.result("example-forecasting-airline-lstm")["sentence"] in texts(app.caption)
+
+
+def test_the_page_shows_something_real_before_any_training(app):
+    page = opened(app, "forecasting")
+    assert [header.value for header in page.header] == ["Data", "Settings", "Train", "Use"]
+    assert "finished example" in texts(page.info)
+    assert store.result("example-forecasting-airline-lstm")["sentence"] in texts([*page.success, *page.warning])
+    assert len(page.dataframe) >= 1
+
+
+@pytest.mark.parametrize("tab", ["Look inside", "How it works"])
+def test_hidden_tabs_run_only_when_opened(app, tab):
+    page = opened(app, "forecasting")
+    page.session_state["forecasting_tab"] = tab
+    page.run()
+    assert not page.exception and tab in [header.value for header in page.header]
+    if tab == "How it works":
+        assert any("class RecurrentForecaster" in code.value for code in page.code)
+        assert "vanishing gradient" in texts(page.markdown)
+
+
+def test_the_form_is_made_of_the_config(app):
+    page = opened(app, "forecasting")
+    keys = {
+        element.proto.id
+        for kind in ("slider", "number_input", "selectbox", "toggle", "checkbox", "button_group")
+        for element in page.get(kind)
+    }
+    missing = [name for name in ForecastingConfig.model_fields if not any(key.endswith(f"-forecasting_{name}") for key in keys)]
+    assert missing == []
+
+
+def test_a_link_sets_the_form_and_reset_clears_this_page_only(app):
+    app.session_state["other_page"] = "kept"
+    page = opened(app, "forecasting", forecasting_horizon="9")
+    assert page.slider(key="forecasting_horizon").value == 9
+    button(page, "Reset").click().run()
+    assert not page.exception
+    assert page.slider(key="forecasting_horizon").value == ForecastingConfig().horizon
+    assert page.session_state["other_page"] == "kept"
+
+
+@pytest.mark.parametrize("bad", [{"forecasting_horizon": "99999"}, {"forecasting_horizon": "abc"}, {"forecasting_model": "transformer"}])
+def test_a_malformed_link_opens_with_defaults_and_says_so(app, bad):
+    page = opened(app, "forecasting", **bad)
+    assert "can't be used" in texts(page.warning)
+    assert page.slider(key="forecasting_horizon").value == ForecastingConfig().horizon
+
+
+@pytest.mark.parametrize("run_id", ["0" * 32, "nonsense", "../../etc", "example-forecasting-nothing"])
+def test_a_stale_run_link_opens_with_defaults_and_says_so(app, run_id):
+    page = opened(app, "forecasting", forecasting_run=run_id)
+    assert "shows its defaults" in texts(page.warning)
+    assert "finished example" in texts(page.info)
+
+
+def test_settings_that_cannot_work_disable_the_start_and_say_why(app):
+    page = opened(app, "forecasting", forecasting_window="140")
+    assert "too few" in texts(page.error)
+    assert button(page, "Train").disabled
+
+
+def test_train_watch_finish_use_and_find_it_among_the_runs(app):
+    page = opened(app, "forecasting", forecasting_steps="30", forecasting_horizon="6", forecasting_window="12", forecasting_hidden_size="4")
+    button(page, "Train").click().run()
+    assert not page.exception, page.exception
+    run_id = page.session_state["linked_forecasting_run"]
+    for _ in range(200):
+        if store.read(run_id).settled:
+            break
+        time.sleep(0.1)
+        page.run()
+        assert not page.exception
+    page.run()
+    assert store.read(run_id).status == "finished"
+    assert store.result(run_id)["sentence"] in texts([*page.success, *page.warning])
+    assert page.get("download_button")
+    runs = opened(page, "runs")
+    assert "LSTM · Airline passengers" in runs.dataframe[0].value["name"].tolist()
+
+
+def test_an_upload_becomes_a_series_and_a_bad_one_a_sentence(app):
+    page = opened(app, "forecasting", forecasting_data="Your own file")
+    assert page.get("download_button")  # the template
+    good = "date,sales\n" + "\n".join(f"2020-{m:02d}-01,{m * 3 % 7}" for m in range(1, 13))
+    page.file_uploader[0].upload("../../evil.csv", good.encode(), "text/csv").run()
+    assert not page.exception, page.exception
+    assert "12 steps" in texts(page.caption) and "evil.csv" in texts(page.markdown)
+    button(page, "Bring another file").click().run()
+    page.file_uploader[0].upload("picture.csv", b"\x89PNG\r\n\x1a\n....", "text/csv").run()
+    assert not page.exception
+    assert "PNG picture" in texts(page.error)
+
+
+def test_the_bundle_that_live_plots_share_exists_in_this_streamlit():
+    assert BUNDLE != "missing.js"
