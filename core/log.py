@@ -7,6 +7,7 @@ import logging
 import secrets
 import sys
 import time
+import traceback
 
 _logger = logging.getLogger("manabi")
 
@@ -28,9 +29,10 @@ def event(name: str, **facts: str | int | float | None) -> None:
 
 
 def incident(where: str, error: BaseException) -> str:
-    """Log a bug whole, with its stack, and return the short id that the visitor is shown."""
+    """Log a bug with its whole stack and return the short id that the visitor is shown."""
     setup()
     number = secrets.token_hex(4)
-    line = json.dumps({"time": round(time.time(), 3), "event": "incident", "id": number, "where": where})
-    _logger.error(line, exc_info=error)
+    stack = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    facts = {"id": number, "where": where, "type": type(error).__name__, "stack": stack}  # no message: it may quote data
+    _logger.error(json.dumps({"time": round(time.time(), 3), "event": "incident", **facts}))
     return number

@@ -15,6 +15,7 @@ from ui.forecasting_data import PREFIX, data_block
 from ui.live_plot import live_plot
 from ui.run_panel import run_panel
 from ui.session import current_run, get_engine, link, look, show_message, visitor, warm_up
+from ui.words import plain, say_error
 
 EXAMPLE = "example-forecasting-airline-lstm"
 CELLS = ("lstm", "gru", "rnn")
@@ -27,7 +28,7 @@ def start(series: Series, config: ForecastingConfig, cells: tuple[str, ...]) -> 
         configs = [config.updated({"model": cell}) for cell in cells]
         runs = get_engine().start(PREFIX, configs, series, visitor=visitor(), data=series.name)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return
     link(f"{PREFIX}_run", runs[0].id)
     st.rerun()
@@ -42,7 +43,7 @@ def setup(series: Series | None) -> None:
         try:
             parts = tuple(split(series.length, config))
         except UserError as error:
-            st.error(str(error), icon=":material/error:")
+            say_error(error)
         title = f"{series.name}: learned from, judged by"
         live_plot(series_chart(series.times(), series.values(), series.targets, parts=parts, title=title), key="series")
     st.header("Train", divider="gray")
@@ -77,7 +78,7 @@ if not run:
 shown = run or store.read(EXAMPLE)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"**{store.name(shown)}**")
+    st.markdown(f"**{plain(store.name(shown))}**")
     if len(family) > 1:
         for mate in family[1:]:
             st.button(
@@ -104,7 +105,7 @@ def live(current: store.Run, curves: dict) -> None:
         forecasting_views.race(family)
 
 
-run_panel(shown, live, key=f"panel_{shown.id[-12:]}")
+run_panel(family, live, key=f"panel_{shown.id[-12:]}")
 with st.expander("What the curves mean", icon=":material/help:"):
     for name, text in METRICS.items():
         st.markdown(f"- `{name}`: {text}")
@@ -130,7 +131,7 @@ if inside.open:
     with inside:
         st.header("Look inside", divider="gray")
         if has_weights:
-            st.fragment(forecasting_inside.inside)(shown, [mate.id for mate in family[1:] if store.checkpoint_step(mate.id)])
+            st.fragment(forecasting_inside.inside)(shown, [mate for mate in family[1:] if store.checkpoint_step(mate.id)])
         else:
             st.caption("As soon as there are weights, every number that flows through the network is shown here.")
 if how.open:

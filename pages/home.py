@@ -9,7 +9,8 @@ from core.runs import store
 from ui.charts import finished
 from ui.charts_forecasting import forecast_chart
 from ui.forecasting_data import builtin_series
-from ui.session import get_engine, visitor
+from ui.session import engine_if_started, visitor
+from ui.words import plain
 
 st.title("Manabi", icon=":material/neurology:")
 st.markdown("##### Bring your own data. Train a network while you watch. See inside it, and whether it was worth it.")
@@ -67,10 +68,11 @@ for column, (icon, title, text) in zip(
 mine = store.of(visitor())[:3]
 if mine:
     st.subheader("Where you left off", anchor=False)
-    for run in (get_engine().look(run.id) for run in mine):
+    engine = engine_if_started()
+    for run in (engine.look(run.id) if engine else run for run in mine):
         st.page_link(
             Path(__file__).with_name(f"{run.capability}.py"),
-            label=f"{store.name(run)} · {run.status}",
+            label=f"{plain(store.name(run))} · {run.status}",
             icon=":material/experiment:",
             query_params={f"{run.capability}_run": run.id},
         )

@@ -47,7 +47,7 @@ else:
         runs_table.compare(chosen)
     if chosen:
         with st.popover(f"Delete {len(chosen)} run{'s' if len(chosen) > 1 else ''}", icon=":material/delete:"):
-            st.write("This removes the weights, metrics and data. It can't be undone.")
+            st.write("This removes the weights, metrics and data of your own runs for good, and takes runs of others off this list.")
             st.button("Delete for good", type="primary", on_click=runs_table.delete, args=(chosen,))
 
 st.header("Bring back", divider="gray")

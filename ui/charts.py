@@ -88,10 +88,10 @@ def _figure(key: str, _build: Callable[[], Chart]) -> go.Figure:
     return go.Figure(_build())
 
 
-def finished(build: Callable[[], Chart], *, key: str, stamp: str, alt: str, bare: bool = False) -> None:
-    """Show a chart that no longer changes, built once per `stamp`. `bare`: without the tool bar."""
+def finished(build: Callable[[], Chart], *, key: str, stamp: str, alt: str) -> None:
+    """Show a chart that no longer changes, built once per `stamp`."""
     chart = _figure(f"{key}-{stamp}", build)
-    st.plotly_chart(chart, key=key, alt=alt, config={"displayModeBar": False} if bare else {"displaylogo": False})
+    st.plotly_chart(chart, key=key, alt=alt, config={"displaylogo": False})
 
 
 def loss_chart(curves: Mapping[str, Curve], *, groups: Mapping[str, str], title: str, revision: str = "", refit_from: int = 0) -> Chart:

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from core.config import Config, bounds, choices, mark, read_config
 from core.errors import UserError
+from ui.words import say_error
 
 MOST_SLIDER_STEPS = 400  # a wider range is typed
 
@@ -24,11 +25,10 @@ def apply(kind: type[Config], prefix: str, config: Config) -> None:
         st.session_state[key_of(prefix, name)] = getattr(config, name)
 
 
-def config_form(kind: type[Config], prefix: str, *, keep: tuple[str, ...] = ()) -> Config | None:
+def config_form(kind: type[Config], prefix: str) -> Config | None:
     """The form of a capability's settings; None (and a sentence) while they contradict each other.
 
-    Widgets are keyed `<prefix>_<field>` and bound to the link. Reset clears this page's fields only. `keep` names
-    fields that are shown first, unfolded, even if marked advanced.
+    Widgets are keyed `<prefix>_<field>` and bound to the link. Reset clears this page's fields only.
     """
     _check_link(kind, prefix)
     presets = {"Defaults": {}, **kind.PRESETS}
@@ -53,8 +53,7 @@ def config_form(kind: type[Config], prefix: str, *, keep: tuple[str, ...] = ()) 
     values: dict[str, Any] = {}
     groups: dict[str, list[str]] = {}
     for name, info in kind.model_fields.items():
-        folded = bool(mark(info, "advanced")) and name not in keep
-        groups.setdefault("Advanced settings" if folded else str(mark(info, "group")), []).append(name)
+        groups.setdefault("Advanced settings" if mark(info, "advanced") else str(mark(info, "group")), []).append(name)
     folded_names = groups.pop("Advanced settings", [])
     with st.grid(3, min_column_width=230):
         for names in groups.values():
@@ -67,7 +66,7 @@ def config_form(kind: type[Config], prefix: str, *, keep: tuple[str, ...] = ()) 
     try:
         return read_config(kind, values)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return None
 
 

@@ -15,6 +15,7 @@ from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
 from ui import config_form
 from ui.session import get_engine
 from ui.upload import uploader
+from ui.words import plain, say_error
 
 PREFIX = "forecasting"
 OWN = "Your own file"
@@ -111,7 +112,7 @@ def _own_file() -> Series | None:
         with st.spinner("Making a regular series …"):
             series: Series = _from_worker("series", upload_id, json.dumps(reading), json.dumps(choices))
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return None
     _say(series)
     return series
@@ -140,7 +141,7 @@ def _reading_choices() -> dict[str, str]:
 
 
 def _facts(profile: dict[str, Any]) -> None:
-    facts = " · ".join(f"{name}: **{value}**" for name, value in profile["facts"].items())
+    facts = " · ".join(f"{name}: **{plain(value)}**" for name, value in profile["facts"].items())
     st.caption(f"{facts} · {profile['rows']:,} rows, {len(profile['columns'])} columns")
     with st.expander("The first rows, as they were read", icon=":material/table:"):
         st.dataframe(profile["head"], hide_index=True, alt="The first rows of the uploaded table")
@@ -176,7 +177,7 @@ def _column_choices(profile: dict[str, Any], upload_id: str, reading: str) -> di
     choices: dict[str, Any] = {"time": time, "targets": targets, "covariates": covariates}
     found: tidy.Findings = _from_worker("findings", upload_id, reading, json.dumps(choices))
     for _, problem in found.problems:
-        st.warning(problem, icon=":material/report:")
+        st.warning(plain(problem), icon=":material/report:")
     kinds = {kind for kind, _ in found.problems}
     if kinds & set(REMEDIES):
         with st.grid(3, min_column_width=230):
@@ -197,4 +198,4 @@ def _say(series: Series) -> None:
     season = f", season of {series.season}" if series.season > 1 else ""
     st.caption(f"**{series.length:,} steps** of one {step_name(series.step)}, {span}{season}.")
     for note in series.notes:
-        st.caption(f":material/build: {note}")
+        st.caption(f":material/build: {plain(note)}")

@@ -24,7 +24,7 @@ GATE_NAMES = {
 }
 
 
-def inside(run: store.Run, mates: list[str]) -> None:
+def inside(run: store.Run, mates: list[store.Run]) -> None:
     """The signal path, the hidden state and gates, vanishing gradients, and memory."""
     data, window, units = series_of(run.id), int(run.config["window"]), int(run.config["hidden_size"])
     with st.grid(3, min_column_width=220):
@@ -72,7 +72,13 @@ def inside(run: store.Run, mates: list[str]) -> None:
         "To learn from a step long ago, the error must travel back through every step between. In a plain RNN it is multiplied by the same "
         "weights each time and fades; the gates of LSTM and GRU give it a path on which it keeps its size."
     )
-    found = cached_call("core.forecasting.interpret", "vanishing", stamp=run_stamp(run) + str(mates), run_id=run.id, mates=mates)
+    found = cached_call(
+        "core.forecasting.interpret",
+        "vanishing",
+        stamp="".join(map(run_stamp, [run, *mates])),
+        run_id=run.id,
+        mates=[mate.id for mate in mates],
+    )
     if found:
         norms = [by_lag for cells in found.values() for by_lag in cells.values()]
         lowest = max(1e-12, min(min(by_lag) / max(by_lag[0], 1e-30) for by_lag in norms))

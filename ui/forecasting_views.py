@@ -142,12 +142,13 @@ def use(run: store.Run) -> None:
     values = data.values()
     recent = pd.DataFrame(values[-window:], columns=list(data.targets), index=data.times()[-window:])
     shown = recent.tail(24).copy()
-    shown.insert(0, "time", [str(time)[:16].removesuffix(" 00:00") for time in shown.index])
+    when = next(name for name in ("time", "when", "time stamp of the row") if name not in data.targets)
+    shown.insert(0, when, [str(time)[:16].removesuffix(" 00:00") for time in shown.index])
     left, right = st.columns([1, 2])
     with left:
         st.caption("What if the recent past had been different? Edit a number and watch the forecast move.")
         edited = st.data_editor(
-            shown, hide_index=True, disabled=["time"], key=f"edit_{run.id}", height=330, alt="The newest values, editable"
+            shown, hide_index=True, disabled=[when], key=f"edit_{run.id}", height=330, alt="The newest values, editable"
         )
     changed = recent.to_numpy().copy()
     changed[-len(edited) :] = edited[list(data.targets)].to_numpy(np.float64)

@@ -9,10 +9,14 @@ from core.device import cores
 from core.errors import UserError
 from core.runs.limits import demo, limits
 from ui.session import engine_if_started
+from ui.words import say_error
 
 
 def script_error(error: Exception) -> bool:
-    """A bug in a page: logged whole, shown as a short sentence with an incident id."""
+    """What a page did not catch: a `UserError` says itself; a bug is logged and shown with an incident id."""
+    if isinstance(error, UserError):
+        say_error(error)
+        return True
     number = log.incident("page", error)
     st.error(
         f"Something went wrong here, and it is Manabi's fault, not yours. Incident {number} was logged. "

@@ -12,6 +12,7 @@ from core.config import bounds, mark
 from core.runs import control, store
 from core.runs.metrics import Curve
 from ui.session import get_engine, guarded, link, look, reader, show_message, visitor
+from ui.words import plain
 
 BADGES: dict[str, tuple[str, Any, str]] = {
     "queued": ("Waiting", "gray", ":material/hourglass_top:"),
@@ -33,29 +34,33 @@ def badge(run: store.Run) -> None:
     st.badge(text, color=color, icon=icon)
 
 
-def run_panel(run: store.Run, draw: Draw, *, key: str) -> None:
+def run_panel(family: list[store.Run], draw: Draw, *, key: str) -> None:
     """Show a run live: controls and `draw(run, curves)`, once a second while anything can still change.
 
-    When the run settles, the whole page runs once more, so that what follows from the result appears.
+    family: the run and its mates, whose curves are on the same chart. When one settles, the whole page runs once more,
+    so that what follows from its result appears.
     """
-    active = not run.settled
-    st.fragment(_panel, run_every=1.0 if active else None)(run.id, draw, key, active)
+    unsettled = [run.id for run in family if not run.settled]
+    st.fragment(_panel, run_every=1.0 if unsettled else None)(family[0].id, draw, key, unsettled)
 
 
-def _panel(run_id: str, draw: Draw, key: str, was_active: bool) -> None:
-    run = look(run_id)
-    if was_active and run.settled:
+def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str]) -> None:
+    if any(look(other).settled for other in unsettled):
         st.rerun()
+    run = look(run_id)
     show_message()
     with st.container(horizontal=True, vertical_alignment="center"):
         badge(run)
         _words(run)
     if run.note:
-        (st.error if run.status == "failed" or run.result == "failed" else st.info)(run.note, icon=":material/info:")
-    if run.active:
+        (st.error if run.status == "failed" or run.result == "failed" else st.info)(plain(run.note), icon=":material/info:")
+    mine = run.owner == store.owner_of(visitor())
+    if run.active and mine:
         _controls(run, key)
+    elif run.active:
+        st.caption("You are watching a run of somebody else.")
     elif not store.is_example(run.id):
-        _after(run, key)
+        _after(run, key, mine)
     curves = reader(run.id).read()
     draw(run, curves)
 
@@ -79,9 +84,10 @@ def _words(run: store.Run) -> None:
 
 
 def _time_left(run: store.Run, step: int) -> str:
-    if run.status != "running" or step < 2:
+    done = step - run.first_step
+    if run.status != "running" or done < 2:
         return ""
-    seconds = (time.time() - run.started) / step * (run.total - step)
+    seconds = (time.time() - run.started) / done * (run.total - step)
     return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"
 
 
@@ -148,10 +154,10 @@ def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callab
         )
 
 
-def _after(run: store.Run, key: str) -> None:
+def _after(run: store.Run, key: str, mine: bool) -> None:
     """What can be done with a run that ended: go on, or close it."""
     with st.container(horizontal=True):
-        if run.status in {"stopped", "interrupted", "failed"}:
+        if mine and run.settled and run.status in {"stopped", "interrupted", "failed"}:
             st.button(
                 "Resume",
                 key=f"{key}_resume",

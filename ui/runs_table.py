@@ -15,6 +15,7 @@ from ui.charts import compare_chart
 from ui.live_plot import live_plot
 from ui.run_panel import BADGES
 from ui.session import get_engine, guarded, reader, visitor
+from ui.words import plain, say_error
 
 PAGES = Path(__file__).parents[1] / "pages"
 
@@ -77,7 +78,7 @@ def compare(runs: list[store.Run]) -> None:
     for name, run in zip(names, runs, strict=True):
         result = store.result(run.id)
         if result:
-            st.markdown(f"**{name}**: {result['sentence']}")
+            st.markdown(f"**{plain(name)}**: {result['sentence']}")
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -90,20 +91,22 @@ def actions(run: store.Run) -> None:
         st.page_link(
             PAGES / f"{run.capability}.py", label="Open", icon=":material/open_in_new:", query_params={f"{run.capability}_run": run.id}
         )
-        st.text_input(
-            "Name",
-            value=store.name(run),
-            max_chars=80,
-            key=f"rename_{run.id}",
-            on_change=guarded(lambda: store.rename(run.id, st.session_state[f"rename_{run.id}"])),
-        )
+        if run.owner == store.owner_of(visitor()):
+            st.text_input(
+                "Name",
+                value=store.name(run),
+                max_chars=80,
+                key=f"rename_{run.id}",
+                on_change=guarded(lambda: store.rename(run.id, st.session_state[f"rename_{run.id}"])),
+            )
 
 
 @guarded
 def delete(runs: list[store.Run]) -> None:
-    """Delete runs and take them off the list; what is under way must be stopped first."""
+    """Delete own runs, once they have been stopped; take those of others off the list."""
     for run in runs:
-        store.delete(run.id)
+        if run.owner == store.owner_of(visitor()):
+            store.delete(run.id)
         store.forget(visitor(), run.id)
 
 
@@ -119,8 +122,9 @@ def bring_back() -> None:
         with st.spinner("Checking the zip …"):
             run_id = get_engine().call("core.runs.archive", "unpack", content=file.getvalue())
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return
+    store.change(run_id, owner=store.owner_of(visitor()))
     store.remember(visitor(), run_id)
     st.session_state["runs_turn"] = turn + 1
     st.toast("The run is back.", icon=":material/check:")

@@ -10,10 +10,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import CallFailed, UserError
+from core.errors import UserError
 from core.runs import store
 from core.runs.engine import Engine
 from core.runs.metrics import MetricsReader
+from ui.words import say_error
 
 COOKIE = "manabi_visitor"
 _started, _warmed = threading.Event(), threading.Event()
@@ -83,7 +84,7 @@ def current_run(capability: str) -> store.Run | None:
         run = look(run_id)
         if run.capability != capability:
             raise store.UnknownRun("This run belongs to another page.")
-    except UserError as error:
+    except store.UnknownRun as error:
         link(name, "")
         st.warning(f"{error} The page shows its defaults.", icon=":material/link_off:")
         return None
@@ -103,7 +104,7 @@ def call(module: str, function: str, **arguments: Any) -> Any:
     try:
         return get_engine().call(module, function, **arguments)
     except UserError as error:
-        st.error(str(error), icon=":material/error:" if not isinstance(error, CallFailed) else ":material/hourglass_disabled:")
+        say_error(error)
         return None
 
 
@@ -117,7 +118,7 @@ def cached_call(module: str, function: str, *, stamp: str, **arguments: Any) -> 
     try:
         return _cached(module, function, stamp, arguments)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return None
 
 
@@ -143,4 +144,4 @@ def guarded(action: Callable[..., Any]) -> Callable[..., None]:
 def show_message() -> None:
     """What the last callback had to say."""
     if message := st.session_state.pop("message", ""):
-        st.error(message, icon=":material/error:")
+        say_error(message)

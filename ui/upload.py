@@ -9,6 +9,7 @@ import streamlit as st
 from core.errors import UserError
 from core.runs import uploads
 from ui.session import link, linked
+from ui.words import plain, say_error
 
 
 def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tuple[str, str] | None:
@@ -23,10 +24,10 @@ def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tup
             title = uploads.title(upload_id)
         except UserError as error:
             link(name, "")
-            st.warning(str(error), icon=":material/link_off:")
+            st.warning(plain(error), icon=":material/link_off:")
         else:
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f":material/description: **{_plain(title)}**")
+                st.markdown(f":material/description: **{plain(title)}**")
                 st.button("Bring another file", key=f"{capability}_another", icon=":material/upload:", on_click=link, args=(name, ""))
             return upload_id, title
     turn = st.session_state.setdefault(f"{capability}_turn", 0)
@@ -40,13 +41,8 @@ def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tup
     try:
         upload_id = uploads.save(file.getvalue(), PurePath(file.name).name)
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        say_error(error)
         return None
     st.session_state[f"{capability}_turn"] = turn + 1  # a fresh uploader: the old one's memory is freed
     link(name, upload_id)
     st.rerun()
-
-
-def _plain(text: str) -> str:
-    """A client's file name with nothing in it that Markdown would read."""
-    return "".join(c for c in text if c.isalnum() or c in " ._-()")[:60]

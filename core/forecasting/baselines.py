@@ -93,7 +93,7 @@ class ETS(Baseline):
         from statsmodels.tsa.exponential_smoothing.ets import ETSModel
         from statsmodels.tsa.seasonal import STL
 
-        history = history[-MOST_HISTORY:]
+        whole = history = history[-MOST_HISTORY:]
         season = self.season if self.season > 1 and len(history) >= 2 * self.season + 2 else 1
         seasonal = np.zeros(self.horizon)
         if season > 24:
@@ -113,7 +113,7 @@ class ETS(Baseline):
                 )
                 middle = np.asarray(fit.forecast(self.horizon))
         except (ValueError, np.linalg.LinAlgError):
-            return SeasonalNaive(self.horizon, self.season).forecast(history + 0.0)
+            return SeasonalNaive(self.horizon, self.season).forecast(whole)
         low, high = np.quantile(paths, [0.1, 0.9], axis=1)
         return np.stack([np.minimum(low, middle), middle, np.maximum(high, middle)], -1) + seasonal[:, None]
 

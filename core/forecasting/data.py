@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from core.errors import UserError
 
 FILES = ("series.parquet", "series.json")  # what `save` writes into a run folder
 TEMPLATE = Path(__file__).parent / "builtin" / "airline.csv"  # offered for download: time column, one column a target
+
+MOST_ROWS, MOST_COLUMNS = 2_500_000, 32  # of a stored series
 
 # pandas alias of a time step -> its name for people, steps until the pattern usually repeats
 STEPS = {
@@ -41,6 +43,7 @@ class Series:
     season:     steps after which the pattern repeats; 1 where there is none.
     step:       pandas alias of the time step ("MS", "15min"), or "row".
     notes:      what was changed on the way in, in sentences.
+    filled:     rows whose targets were missing and filled: never scored, and never told by what came after a part.
     """
 
     name: str
@@ -49,7 +52,8 @@ class Series:
     covariates: tuple[str, ...] = ()
     season: int = 1
     step: str = "row"
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    filled: tuple[int, ...] = ()
 
     @cached_property
     def length(self) -> int:
@@ -99,20 +103,27 @@ def save(series: Series, folder: Path) -> None:
         "season": series.season,
         "step": series.step,
         "notes": series.notes,
+        "filled": series.filled,
     }
     (folder / FILES[1]).write_text(json.dumps(facts), encoding="utf-8")
 
 
 def load(folder: Path) -> Series:
     """Read what `save` wrote. Raises `UserError` if the files are missing or damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
+        size = pq.read_metadata(folder / FILES[0])
+        if size.num_rows > MOST_ROWS or size.num_columns > MOST_COLUMNS:
+            raise ValueError("too large")
         frame = pd.read_parquet(folder / FILES[0])
         facts = json.loads((folder / FILES[1]).read_bytes())
-        for key in ("targets", "covariates", "notes"):
+        for key in ("targets", "covariates", "notes", "filled"):
             facts[key] = tuple(facts[key])
         series = Series(frame=frame, **facts)
         frame[[*series.targets, *series.covariates]].astype(np.float64)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         raise UserError("The dataset of this run is missing or damaged.") from None
     return series
 
@@ -163,6 +174,7 @@ def builtin(name: str) -> Series:
     if name not in BUILTIN:
         raise UserError(f"There is no built-in series called '{name[:40]}'.")
     notes: tuple[str, ...] = ()
+    filled: tuple[int, ...] = ()
     if name == "airline":
         frame = pd.read_csv(TEMPLATE, index_col="month", parse_dates=True).asfreq("MS").astype(np.float64)
         step, season = "MS", 12
@@ -170,9 +182,10 @@ def builtin(name: str) -> Series:
         table = pd.read_csv(_statsmodels("co2"), dtype={"date": str})
         index = pd.to_datetime(table["date"], format="%Y%m%d")
         frame = pd.DataFrame({"co2": table["co2"].to_numpy(np.float64)}, index=index)
-        gaps = int(frame["co2"].isna().sum())
-        frame = frame.asfreq("W-SAT").interpolate("time")
-        notes = (f"{gaps} missing weeks were filled by straight lines between their neighbours.",)
+        frame = frame.asfreq("W-SAT")
+        filled = tuple(np.flatnonzero(frame["co2"].isna()).tolist())
+        frame = frame.interpolate("time")
+        notes = (f"{len(filled)} missing weeks were filled by straight lines between their neighbours.",)
         step, season = "W-SAT", 52
     elif name in {"sunspots", "nile"}:
         table = pd.read_csv(_statsmodels(name)).astype(np.float64)
@@ -187,7 +200,7 @@ def builtin(name: str) -> Series:
         frame = pd.DataFrame({"temperature": values}, index=months)
         step, season = "MS", 12
     frame.index.name = "time"
-    return Series(BUILTIN[name].title, frame, tuple(frame.columns), season=season, step=step, notes=notes)
+    return Series(BUILTIN[name].title, frame, tuple(frame.columns), season=season, step=step, notes=notes, filled=filled)
 
 
 def _statsmodels(name: str) -> Path:

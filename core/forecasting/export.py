@@ -44,9 +44,12 @@ def main() -> None:
     config = SimpleNamespace(**facts["config"])
     frame = pd.read_csv(HERE / "series.csv", index_col=0)
     if facts["dated"]:
-        frame.index = pd.to_datetime(frame.index, utc=facts["zoned"])
+        frame.index = pd.to_datetime(frame.index, utc=bool(facts["zone"]))
+        frame.index = frame.index.tz_convert(facts["zone"]) if facts["zone"] else frame.index
     targets, covariates = facts["targets"], facts["covariates"]
-    values = frame[targets].to_numpy(np.float64)[: facts["length"]]
+    table = frame.to_numpy(np.float64)  # columns by position: targets, then covariates
+    ends = split(facts["length"], config)
+    values = known_then(table[: facts["length"], : len(targets)], facts["filled"], ends)
     length, horizon, season = facts["length"], config.horizon, facts["season"]
     if facts["dated"]:
         index = pd.date_range(frame.index[0], periods=length + horizon, freq=facts["step"])
@@ -54,7 +57,7 @@ def main() -> None:
         index = pd.RangeIndex(length + horizon)
     parts = [calendar(index, facts["step"], season)] if config.calendar else []
     if covariates:
-        given = frame[covariates].to_numpy(np.float64)[: len(index)]
+        given = table[: len(index), len(targets) :]
         parts.append(extend(given, len(index) - len(given), season))
     known = np.concatenate(parts, 1) if parts else np.zeros((len(index), 0))
 
@@ -66,9 +69,9 @@ def main() -> None:
     tensors = load_file(HERE / "checkpoint.safetensors")
     network.load_state_dict({{name[5:]: value for name, value in tensors.items() if name.startswith("best.")}})
 
-    ends = split(length, config)
     origins = torch.tensor(backtest_origins(ends, config))
     past, known, actual = Windows(values, known, config.window, horizon, torch.device("cpu")).at(origins, length)
+    actual[torch.isin(origins[:, None] + torch.arange(horizon), torch.tensor(facts["filled"], dtype=torch.long))] = torch.nan
     with torch.no_grad():
         forecast = torch.cat([network(past[i : i + 1], known[i : i + 1]) for i in range(len(past))]).numpy()
     expected = json.loads((HERE / "result.json").read_text())["scores"]["network"]
@@ -103,9 +106,13 @@ def files(run_id: str) -> dict[str, bytes]:
         "season": season_of(config, data),
         "step": data.step,
         "dated": data.step != "row",
-        "zoned": zone is not None,
+        "zone": str(zone) if zone is not None else "",
+        "filled": list(data.filled),
     }
     modules = ("core.forecasting.models", "core.forecasting.parts", "core.forecasting.windows", "core.forecasting.scores")
     parts = [_HEAD, *(source.body(module) + "\n\n" for module in modules), _MAIN.format(facts=json.dumps(facts))]
-    frame = data.frame.tz_convert("UTC") if zone is not None else data.frame
+    frame = data.frame[[*data.targets, *data.covariates]]
+    names = [f"target {n + 1}" for n in range(len(data.targets))] + [f"covariate {n + 1}" for n in range(len(data.covariates))]
+    frame = frame.set_axis(names, axis=1)  # the real names are the visitor's: in a spreadsheet they could be formulas
+    frame = frame.tz_convert("UTC") if zone is not None else frame
     return {"reproduce.py": "\n".join(parts).encode(), "series.csv": frame.to_csv(float_format="%.17g").encode()}

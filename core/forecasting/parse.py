@@ -120,7 +120,10 @@ def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", de
         for magic, what in _MAGIC.items():
             if content.startswith(magic):
                 raise UserError(f"This is {what}, not a table, whatever its name says.")
-        frame, facts, notes = _text(content, encoding, delimiter, decimal)
+        try:
+            frame, facts, notes = _text(content, encoding, delimiter, decimal)
+        except csv.Error:
+            raise UserError("A cell of this file is longer than any number or name is. Is it a table?") from None
     _check_size(frame)
     frame, more = _name_columns(frame)
     frame, kinds = _type_columns(frame, dates, "," if facts.get("decimal sign") == "comma" else ".")

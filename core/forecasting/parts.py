@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from core.errors import UserError
 
@@ -29,6 +32,22 @@ def split(length: int, config: Any) -> Split:
             "or horizon, or bring a longer series."
         )
     return Split(train, train + validation, length)
+
+
+def known_then(values: np.ndarray, filled: Sequence[int], parts: Split) -> np.ndarray:
+    """The values as they could be known at each part's end: a filled gap that reaches over it repeats the value before.
+
+    Elsewhere a gap may be filled by a line between its neighbours; across a boundary, the line would tell the part before
+    what the part after holds.  # (length, targets) -> the same shape
+    """
+    values, gaps = values.copy(), set(filled)
+    for end in (parts.train, parts.validation):
+        first = end
+        while first - 1 in gaps:
+            first -= 1
+        if first < end and first > 0:
+            values[first:end] = values[first - 1]
+    return values
 
 
 def backtest_origins(parts: Split, config: Any) -> list[int]:

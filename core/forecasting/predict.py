@@ -19,7 +19,7 @@ from core.forecasting.baselines import REFEREES
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series, load, step_name
 from core.forecasting.models import RecurrentForecaster
-from core.forecasting.parts import backtest_origins, split
+from core.forecasting.parts import backtest_origins, known_then, split
 from core.forecasting.session import build, known_features, season_of
 from core.forecasting.windows import Windows
 from core.progress import Checkpoint
@@ -80,14 +80,16 @@ def verdict(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> 
     parts, season = split(data.length, config), season_of(config, data)
     network = network_of(config, data, checkpoint)
     device = next(network.parameters()).device
-    windows = Windows(data.values(), known_features(config, data), config.window, config.horizon, device)
+    values = known_then(data.values(), data.filled, parts)
+    windows = Windows(values, known_features(config, data), config.window, config.horizon, device)
     origins = backtest_origins(parts, config)
     actual = windows.at(torch.tensor(origins), parts.length)[2].cpu().numpy()  # (origins, horizon, targets)
+    steps = np.array(origins)[:, None] + np.arange(config.horizon)
+    actual[np.isin(steps, data.filled)] = np.nan  # what was filled in is nothing to be scored against
     models: dict[str, nn.Module] = {"network": network}
     models |= {key: kind(config.horizon, season) for key, kind in REFEREES.items()}
     names = {"network": NAMES[config.model]} | {key: kind.name for key, kind in REFEREES.items()}
     forecasts = {key: backtest(model, windows, origins, parts.length, whole_past=key != "network") for key, model in models.items()}
-    values = data.values()
     found: dict[str, Any] = {
         key: {
             target: scores.score(

@@ -16,7 +16,7 @@ from core.errors import UserError
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.data import Series
 from core.forecasting.models import RecurrentForecaster, pinball
-from core.forecasting.parts import split
+from core.forecasting.parts import known_then, split
 from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, spread
 from core.progress import Checkpoint
 
@@ -85,7 +85,8 @@ class Session:
     def __init__(self, config: ForecastingConfig, data: Series, device: torch.device) -> None:
         self.config, self.data, self.device = config, data, device
         self.parts = split(data.length, config)
-        self.windows = Windows(data.values(), known_features(config, data), config.window, config.horizon, device)
+        values = known_then(data.values(), data.filled, self.parts)
+        self.windows = Windows(values, known_features(config, data), config.window, config.horizon, device)
         self.step, self.phase_step, self.total = 0, 0, config.steps
         self.phase: Literal["select", "refit", "done"] = "select"
         self.best_loss, self.best_step, self.worse = math.inf, 0, 0
@@ -117,32 +118,33 @@ class Session:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Loss and mean absolute error on the validation part; remembers the best weights."""
+        """Loss and mean absolute error on the validation part; remembers the best weights, with their band calibrated."""
         past, known, future = self.validation
         self.network.eval()
-        out = self.network.normalised(past, known)
-        loss = pinball(out, self.network.normalise_future(past, future), QUANTILES).item()
+        out, wanted = self.network.normalised(past, known), self.network.normalise_future(past, future)
+        loss = pinball(out, wanted, QUANTILES).item()
         error = (self.network.denormalise(past, out)[..., 1] - future).abs().nanmean().item()
-        self.network.train()
         if loss < self.best_loss:
+            self.network.calibrate(out, wanted, BAND)
             self.best_loss, self.best_step, self.worse, self.best = loss, self.phase_step, 0, self._weights()
         else:
             self.worse += 1
+        self.network.train()
         return {"val/loss": loss, "val/mae": error}
 
+    def due(self) -> bool:
+        """Whether this step is to be validated: every so often, and at the last one."""
+        return self.phase == "select" and (self.phase_step % self.config.validate_every == 0 or self.phase_step == self.config.steps)
+
     def finish_phase(self) -> None:
-        """When steps or patience have run out: calibrate the best weights, then refit or be done."""
-        if self.phase == "select":
-            self.network.load_state_dict(self.best)
-            self._calibrate()
-            calibrated, self.best = self.network, self._weights()
-            if self.config.refit and self.best_step:
-                self.phase, self.total = "refit", self.step + self.best_step
-                self.begin(self.parts.validation)
-                self.network.margin.copy_(calibrated.margin)
-                self.network.least.copy_(calibrated.least)
-                return
-        else:
+        """When steps or patience have run out: refit for as long as was best, or be done."""
+        if self.phase == "select" and self.config.refit and self.best_step:
+            self.phase, self.total = "refit", self.step + self.best_step
+            self.begin(self.parts.validation)
+            for name in ("margin", "least"):  # the refit learns from the validation part: the band stays as calibrated before
+                getattr(self.network, name).copy_(self.best[name])
+            return
+        if self.phase == "refit":
             self.best = self._weights()
         self.phase, self.total = "done", self.step
 
@@ -152,11 +154,12 @@ class Session:
         return self.phase_step >= limit or (self.phase == "select" and self.worse >= self.config.patience)
 
     @torch.no_grad()
-    def _calibrate(self) -> None:
+    def _calibrate_unseen(self) -> None:
         past, known, future = self.validation
         self.network.eval()
         self.network.calibrate(self.network.normalised(past, known), self.network.normalise_future(past, future), BAND)
         self.network.train()
+        self.best = self._weights()
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -174,6 +177,8 @@ class Session:
 
     def checkpoint(self) -> Checkpoint:
         """Everything, so that `restore` goes on as if nothing had happened."""
+        if self.phase == "select" and not self.best_step:  # not validated yet: the newest weights are the best there are
+            self._calibrate_unseen()
         tensors = {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"model.{name}": value for name, value in self.network.state_dict().items()}
         for index, moments in self.optimiser.state_dict()["state"].items():

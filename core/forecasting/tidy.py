@@ -63,7 +63,9 @@ def find_step(times: pd.DatetimeIndex) -> tuple[str, bool]:
         raise UserError("One row is not a series: at least two different time stamps are needed.")
     inferred = pd.infer_freq(times) if len(times) > 2 else None
     if inferred and not inferred.startswith("-"):
-        inferred = {"M": "MS", "ME": "MS", "Q": "QS", "QE": "QS", "Y": "YS", "YE": "YS"}.get(inferred.split("-")[0], inferred)
+        inferred = {"ME": "MS", "BME": "MS", "BMS": "MS", "QE": "QS", "BQE": "QS", "BQS": "QS", "YE": "YS", "BYE": "YS", "BYS": "YS"}.get(
+            inferred.split("-")[0], inferred
+        )
         if inferred.split("-")[0] in {"YS", "QS"}:
             inferred = inferred.split("-")[0] if times.is_month_start.all() and inferred.split("-")[-1] == "JAN" else inferred
         return inferred, True
@@ -192,13 +194,13 @@ def tidy(table: parse.Table, choices: Choices, name: str) -> Series:
     if found.time != ROWS:
         frame, more = _regular(frame.set_axis(pd.DatetimeIndex(table.frame[found.time]), axis=0), found, choices)
         notes += more
-    frame, more, dropped = _fill(frame, found.targets, covariates, choices)
+    frame, more, filled = _fill(frame, found.targets, covariates, choices)
     notes += more
-    if dropped:
-        frame, step = frame.reset_index(drop=True), "row"
+    if filled is None:
+        frame, step, filled = frame.reset_index(drop=True), "row", ()
     frame.index.name = "time"
     season = usual_season(step)
-    series = Series(name, frame, found.targets, covariates, season=season, step=step, notes=tuple(notes))
+    series = Series(name, frame, found.targets, covariates, season=season, step=step, notes=tuple(notes), filled=filled)
     for column in found.targets:
         if float(np.ptp(frame[column].dropna())) == 0:
             raise UserError(f"Column '{column}' is constant (always {frame[column].dropna().iloc[0]:g}): there is nothing to forecast.")
@@ -292,8 +294,11 @@ def _regular(frame: pd.DataFrame, found: Findings, choices: Choices) -> tuple[pd
 
 def _fill(
     frame: pd.DataFrame, targets: tuple[str, ...], covariates: tuple[str, ...], choices: Choices
-) -> tuple[pd.DataFrame, list[str], bool]:
-    """Apply the remedy for missing values between the first and the last known row; report whether rows were dropped."""
+) -> tuple[pd.DataFrame, list[str], tuple[int, ...] | None]:
+    """Apply the remedy for missing values between the first and the last known row.
+
+    Returns the frame, what was done, and the rows whose targets were filled (None: rows were dropped instead).
+    """
     known = frame[list(targets)].notna().all(axis=1).to_numpy()
     if not known.any():
         raise UserError("No row has a value in every target column.")
@@ -308,14 +313,15 @@ def _fill(
     inside = frame.iloc[: last - first + 1]
     holes = int(inside.isna().any(axis=1).sum())
     if not holes:
-        return frame.copy(), notes, False
+        return frame.copy(), notes, ()
     if choices.missing == "drop":
         notes.append(f"{_count(holes, 'step')} with missing values were dropped; the rest was counted row by row, without dates.")
-        return pd.concat([inside.dropna(), frame.iloc[last - first + 1 :]]), notes, True
+        return pd.concat([inside.dropna(), frame.iloc[last - first + 1 :]]), notes, None
     filled = inside.ffill() if choices.missing == "previous" else inside.interpolate("linear")
     how = "the value before them" if choices.missing == "previous" else "straight lines between their neighbours"
     notes.append(f"{_count(holes, 'step')} with missing values were filled by {how}.")
-    return pd.concat([filled.bfill(), frame.iloc[last - first + 1 :]]), notes, False
+    gaps = tuple(np.flatnonzero(inside[list(targets)].isna().any(axis=1)).tolist())
+    return pd.concat([filled.bfill(), frame.iloc[last - first + 1 :]]), notes, gaps
 
 
 def _count(number: int, noun: str) -> str:
@@ -336,11 +342,10 @@ def table_of(upload_id: str, encoding: str = "auto", delimiter: str = "auto", de
 
 
 def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:
-    """What the page shows of an upload: `facts`, `notes`, `times`, `numbers`, `columns`, `rows` and the first rows as `head`."""
+    """What the page shows of an upload: `facts`, `times`, `numbers`, `columns`, `rows` and the first rows as `head`."""
     table = table_of(upload_id, **reading)
     return {
         "facts": table.facts,
-        "notes": table.notes,
         "times": table.times(),
         "numbers": table.numbers(),
         "columns": [str(c) for c in table.frame],

@@ -56,7 +56,7 @@ def train(
         run.step += 1
         run.phase_step += 1
         metrics = {"train/loss": loss.item(), "train/gradient_norm": norm, "train/learning_rate": rate}
-        if run.phase == "select" and run.phase_step % run.config.validate_every == 0:
+        if run.due():
             metrics |= run.validate()
         if run.phase_over():
             run.finish_phase()
@@ -76,7 +76,7 @@ def main() -> None:
     from core.device import prepare
     from core.forecasting.data import builtin
     from core.forecasting.predict import verdict
-    from core.runs import store, worker
+    from core.runs import files, store, worker
 
     class Command(ForecastingConfig):
         """Train a recurrent forecaster on a built-in series."""
@@ -92,6 +92,7 @@ def main() -> None:
         run = store.create("forecasting", config, series, data=series.name)
         worker.train_here(run.id)
         shutil.rmtree(command.save, ignore_errors=True)
+        (store.folder(run.id) / files.RESERVE).unlink()
         shutil.move(store.folder(run.id), Path(command.save))
         return
     last: list[Progress] = []

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from core import capabilities
 from core.errors import UserError
-from core.runs import store
+from core.runs import retention, store
 from core.runs.files import write_whole
 
 MAX_BYTES = 50 * 2**20  # of the zip
@@ -30,8 +31,9 @@ def pack(run_id: str) -> bytes:
     wanted = _PLAIN | set(capabilities.module(run.capability, "data").FILES)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("run.json", run.model_copy(update={"owner": "", "mates": []}).model_dump_json(indent=1))
         for path in sorted(folder.iterdir()):
-            if path.name in wanted:
+            if path.name in wanted and path.name != "run.json":
                 archive.write(path, path.name)
         for path in sorted((folder / "samples").glob("*.safetensors")):
             archive.write(path, f"samples/{path.name}")
@@ -52,28 +54,41 @@ def unpack(content: bytes) -> str:
         entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
         raise UserError("This is not a zip, or it is damaged.") from None
-    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-        raise UserError("This zip unpacks to more than a run ever has.")
     names = {entry.filename: entry for entry in entries}
+    if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries if _known(entry.filename)) > MAX_UNPACKED:
+        raise UserError("This zip unpacks to more than a run ever has.")
     if "run.json" not in names:
-        raise UserError("This zip holds no run: run.json is missing. Bring one that 'Download' on this page made.")
-    run = _record(archive.read("run.json") if names["run.json"].file_size < 2**20 else b"")
-    new = run.model_copy(update={"id": secrets.token_hex(16), "engine": "", "worker": "", "pid": 0, "created": time.time()})
-    folder = store.root() / new.id
+        raise UserError("This zip holds no run: run.json is missing. Bring one that 'Pack' made.")
+    retention.enforce()
+    new_id = secrets.token_hex(16)
+    folder = store.root() / new_id
     try:
+        run = _record(_bounded(archive, names["run.json"]))
+        new = run.model_copy(update={"id": new_id, "created": time.time()})
         (folder / "samples").mkdir(parents=True)
         for entry in entries:
             target = _target(folder, entry.filename, run.capability)
             if target:
                 target.write_bytes(_bounded(archive, entry))
-        write_whole(folder / "run.json", new.model_dump_json(indent=1))
         _check(new, folder)
+        write_whole(folder / "run.json", new.model_dump_json(indent=1))
+        if (folder / store.CHECKPOINT).exists():  # never trust a verdict: find it again
+            verdict = capabilities.module(new.capability, "predict").evaluate(new_id)
+            write_whole(folder / store.RESULT, json.dumps(verdict))
+            store.change(new_id, result="ready")
+        if (folder / "label.txt").exists():
+            store.rename(new_id, (folder / "label.txt").read_text(encoding="utf-8", errors="replace"))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError)) or type(error).__name__ == "error":
+        if isinstance(error, (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError)):
             raise UserError("This zip is damaged.") from None
         raise
-    return new.id
+    return new_id
+
+
+def _known(name: str) -> bool:
+    """Whether an entry may be one that `_target` takes: its size counts."""
+    return name in _PLAIN or name.startswith("samples/") or ("/" not in name and not name.endswith((".py", ".csv")))
 
 
 def _record(content: bytes) -> store.Run:
@@ -84,12 +99,12 @@ def _record(content: bytes) -> store.Run:
     run.settings()  # raises UserError for unknown capabilities and settings out of bounds
     if run.active:
         run = run.model_copy(update={"status": "interrupted", "note": "It was under way when it was downloaded."})
-    return run
+    return run.model_copy(update={"engine": "", "worker": "", "pid": 0, "owner": "", "mates": [], "result": "none"})
 
 
 def _target(folder: Path, name: str, capability: str) -> Path | None:
     """Where a zip entry goes, chosen from what a run has; None for anything else."""
-    if name in _PLAIN - {"run.json"} | set(capabilities.module(capability, "data").FILES):
+    if name in _PLAIN - {"run.json", store.RESULT} | set(capabilities.module(capability, "data").FILES):
         return folder / name
     path = PurePosixPath(name)
     if (
@@ -118,17 +133,14 @@ def _check(run: store.Run, folder: Path) -> None:
         try:
             with safe_open(path, framework="numpy") as file:
                 list(file.keys())
-                json.loads((file.metadata() or {}).get("state", "{}"))
-        except (SafetensorError, ValueError):
+                state = json.loads((file.metadata() or {}).get("state", "{}"))
+                int(state.get("step", 0))
+        except (SafetensorError, ValueError, TypeError, AttributeError):
             raise UserError(f"{path.name} in this zip is damaged.") from None
     try:
         for line in (folder / store.METRICS).read_bytes().splitlines() if (folder / store.METRICS).exists() else []:
             row = json.loads(line)
             int(row["step"])
             [float(value) for value in row.values()]
-        if (folder / store.RESULT).exists() and not isinstance(json.loads((folder / store.RESULT).read_bytes()), dict):
-            raise ValueError
-        if (folder / "label.txt").exists():
-            store.rename(run.id, (folder / "label.txt").read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise UserError("The metrics or the verdict in this zip are damaged.") from None
+        raise UserError("The metrics in this zip are damaged.") from None

@@ -48,8 +48,10 @@ def reset(folder: Path) -> None:
 class Control:
     """The worker's side. `wait()` goes before each step: it blocks while paused and says False to stop."""
 
-    def __init__(self, folder: Path, on_pause: Any = lambda paused: None) -> None:
+    def __init__(self, folder: Path, on_pause: Any = lambda paused: None, seconds: float = 0.0) -> None:
         self.path = folder / "control.json"
+        self.deadline = time.monotonic() + seconds if seconds else 0.0  # a demo's cap: pauses count too
+        self.out_of_time = False
         self.on_pause = on_pause  # called with True when a pause begins, with False when it ends
         self.state, self.speed, self.steps = "running", 0.0, 0
         self.settings: dict[str, Any] = {}
@@ -86,6 +88,9 @@ class Control:
 
     def _look(self) -> None:
         self._due = time.monotonic() + LOOK_EVERY
+        if self.deadline and time.monotonic() > self.deadline:
+            self.state, self.out_of_time = "stopped", True
+            return
         try:
             stat = os.stat(self.path)
         except FileNotFoundError:

@@ -24,7 +24,7 @@ from typing import Any
 from core import log
 from core.config import Config
 from core.errors import CallFailed, UserError
-from core.runs import control, host, store, worker
+from core.runs import control, host, retention, store, worker
 from core.runs.limits import limits
 
 START_SECONDS = 60.0  # the host is given this long to start
@@ -132,7 +132,8 @@ class Engine:
         Raises `UserError` if a limit of the demo forbids it or the disk is full.
         """
         self._allow(visitor, len(configs))
-        runs = [store.create(capability, config, dataset, data=data) for config in configs]
+        owner = store.owner_of(visitor)
+        runs = [store.create(capability, config, dataset, data=data, owner=owner) for config in configs]
         for run in runs:
             store.change(run.id, mates=[mate.id for mate in runs if mate.id != run.id])
             store.remember(visitor, run.id)
@@ -142,17 +143,18 @@ class Engine:
         """Go on from the last checkpoint of a run that ended; the losses are those of a run that never did."""
         if store.is_example(run_id):
             raise UserError("The examples that come with Manabi are finished.")
-        run = self.look(run_id)
-        if run.active:
-            raise UserError("This run is under way already.")
-        self._allow(visitor, 1)
-        return self._enqueue(run)
+        with self.lock:
+            run = self.look(run_id)
+            if not run.settled:
+                raise UserError("This run is under way already.")
+            self._allow(visitor, 1)
+            return self._enqueue(run)
 
     def _allow(self, visitor: str, count: int) -> None:
         caps = limits()
-        if caps.keep_days:
-            store.prune(caps.keep_days, caps.keep_gib)
-        mine = sum(run.active for run in store.of(visitor)) if caps.runs_per_visitor else 0
+        retention.enforce()
+        owned = [run for run in store.of(visitor) if run.owner == store.owner_of(visitor) and run.active]
+        mine = sum(self.look(run.id).active for run in owned) if caps.runs_per_visitor else 0
         if caps.runs_per_visitor and mine + count > caps.runs_per_visitor:
             raise UserError(f"This demo lets a visitor have {caps.runs_per_visitor} runs at a time. Stop one first.")
         if caps.max_queued and len(self.waiting) + count > caps.max_queued:
@@ -269,7 +271,8 @@ class Engine:
         with self.lock:
             if run_id in self.waiting and wanted.get("state") == "stopped":
                 self.waiting.remove(run_id)
-                store.change(run_id, status="stopped", note="Stopped before it began.", ended=time.time())
+                kept = "ready" if store.result(run_id) else "none"
+                store.change(run_id, status="stopped", note="Stopped before it began.", ended=time.time(), result=kept)
                 return
         if "settings" in wanted:
             store.read(run_id).settings().updated(wanted["settings"])

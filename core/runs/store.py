@@ -64,6 +64,9 @@ class Run(BaseModel):
     ended: float = 0.0
     step: int = 0
     total: int = 0
+    first_step: int = 0  # where the latest start began: 0, or the checkpoint it was resumed from
+    seconds: float = 0.0  # spent under way so far, pauses included
+    owner: str = ""  # hash of the visitor who started it: others may watch, not touch
     device: str = ""
     note: str = ""  # why it failed, was interrupted or stopped early: a sentence
     result: Literal["none", "pending", "ready", "failed"] = "none"
@@ -133,13 +136,14 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy", "pandas")}}
 
 
-def create(capability: str, config: Config, dataset: Any, *, data: str = "") -> Run:
+def create(capability: str, config: Config, dataset: Any, *, data: str = "", owner: str = "") -> Run:
     """Make the folder of a new run with its settings and dataset. Raises `UserError` if the disk is full."""
     run = Run(
         id=secrets.token_hex(16),
         capability=capability,
         config=config.model_dump(),
         data=data,
+        owner=owner,
         created=time.time(),
         versions=versions(),
     )
@@ -232,7 +236,7 @@ def checkpoint_step(run_id: str) -> int:
     try:
         with safe_open(folder(run_id) / CHECKPOINT, framework="numpy") as file:
             return int(json.loads((file.metadata() or {}).get("state", "{}")).get("step", 0))
-    except (FileNotFoundError, OSError, SafetensorError):
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError):
         return 0
 
 
@@ -269,8 +273,13 @@ def sample(run_id: str, step: int) -> dict[str, np.ndarray]:
 # who has seen which run
 
 
+def owner_of(visitor: str) -> str:
+    """What is stored of a visitor's cookie: its hash."""
+    return hashlib.sha256(visitor.encode()).hexdigest()[:32]
+
+
 def _visitor(visitor: str) -> Path:
-    return root() / "visitors" / hashlib.sha256(visitor.encode()).hexdigest()[:32]
+    return root() / "visitors" / owner_of(visitor)
 
 
 def remember(visitor: str, run_id: str) -> None:
@@ -296,22 +305,3 @@ def of(visitor: str) -> list[Run]:
         except UnknownRun:
             entry.unlink(missing_ok=True)
     return sorted(runs, key=lambda run: run.created, reverse=True)
-
-
-def prune(days: float, gib: float) -> int:
-    """Delete settled runs and uploads older than `days`, then the oldest until all fit in `gib`; returns how many went."""
-    uploads = root() / "uploads"
-    gone = 0
-    for path in uploads.iterdir() if uploads.is_dir() else []:
-        if time.time() - path.stat().st_mtime > days * 86400:
-            shutil.rmtree(path, ignore_errors=True)
-            gone += 1
-    runs = sorted((run for run in map(read, all_ids()) if run.settled), key=lambda run: run.created)
-    sizes = {run.id: files.size(root() / run.id) for run in runs}
-    total = files.size(root())
-    for run in runs:
-        if time.time() - run.created > days * 86400 or total > gib * 2**30:
-            shutil.rmtree(root() / run.id, ignore_errors=True)
-            total -= sizes[run.id]
-            gone += 1
-    return gone

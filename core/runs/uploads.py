@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from core.errors import UserError
-from core.runs import files, store
+from core.runs import files, retention, store
 
 MAX_BYTES = 50 * 2**20
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -17,6 +17,7 @@ def save(content: bytes, title: str) -> str:
     """Keep a file's bytes and its name (for people only); returns the id. Raises `UserError` if it is too large."""
     if len(content) > MAX_BYTES:
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
+    retention.enforce()
     upload_id = secrets.token_hex(16)
     folder = store.root() / "uploads" / upload_id
     try:

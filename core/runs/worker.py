@@ -152,12 +152,13 @@ def _train(run: store.Run, path: Path) -> tuple[store.Status, str]:
     part = capabilities.module(run.capability, "train")
     config, data = run.settings(), capabilities.module(run.capability, "data").load(path)
     target = device.prepare(part.THREADS, config.seed)
-    store.change(run.id, device=str(target))
 
     from core.runs import checkpoints
 
     resume = checkpoints.read(path)
-    metrics.cut_after(path / store.METRICS, int(resume.state.get("step", 0)) if resume else 0)
+    before = int(resume.state.get("step", 0)) if resume else 0
+    metrics.cut_after(path / store.METRICS, before)
+    store.change(run.id, device=str(target), first_step=before)
     recorder = Recorder(path)
 
     def on_pause(paused: bool) -> None:
@@ -165,7 +166,8 @@ def _train(run: store.Run, path: Path) -> tuple[store.Status, str]:
             recorder.everything()
         _note_progress(run.id, recorder, status="paused" if paused else "running")
 
-    wishes = control.Control(path, on_pause)
+    left = max(1.0, run.max_seconds - run.seconds) if run.max_seconds else 0.0
+    wishes = control.Control(path, on_pause, left)
     loop = part.train(config, data, device=target, resume=resume)
     try:
         return _drive(run, loop, wishes, recorder)
@@ -174,14 +176,13 @@ def _train(run: store.Run, path: Path) -> tuple[store.Status, str]:
         raise
     finally:
         loop.close()
-        _note_progress(run.id, recorder)
+        _note_progress(run.id, recorder, seconds=run.seconds + time.time() - run.started)
 
 
 def _drive(
     run: store.Run, loop: Generator[Progress, Update | None, None], wishes: control.Control, recorder: Recorder
 ) -> tuple[store.Status, str]:
     """Ask the loop for step after step, as the visitor wishes. Stop means stop asking."""
-    began = time.monotonic()
     first = True
     while wishes.wait():
         settings = wishes.take_settings()
@@ -200,11 +201,8 @@ def _drive(
         if run.max_steps and progress.step >= run.max_steps:
             recorder.everything()
             return "stopped", f"This demo trains at most {run.max_steps:,} steps a run."
-        if run.max_seconds and time.monotonic() - began > run.max_seconds:
-            recorder.everything()
-            return "stopped", f"This demo trains at most {run.max_seconds:g} seconds a run."
     recorder.everything()
-    return "stopped", ""
+    return "stopped", f"This demo trains at most {run.max_seconds:g} seconds a run." if wishes.out_of_time else ""
 
 
 def _note_progress(run_id: str, recorder: Recorder, **facts: Any) -> None:

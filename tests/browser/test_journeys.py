@@ -19,6 +19,12 @@ def status(page, word):
     page.locator(".stMarkdownBadge", has_text=word).first.wait_for()
 
 
+def train(page):
+    """Press Train and wait until the new run, not the example, is on the page."""
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url("**forecasting_run=*")
+
+
 def csv_file(rows=60, name="sales.csv"):
     lines = ["month;sales"] + [f"{1 + n % 12:02d}.{2015 + n // 12};{100 + n + 20 * (n % 12 == 5)},5" for n in range(rows)]
     text = "\n".join(line.replace(".", "/", 1) if n else line for n, line in enumerate(lines))
@@ -83,7 +89,7 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
     page.locator("input[type=file]").first.set_input_files(csv_file())
     page.get_by_text("60 steps").first.wait_for()
     page.get_by_text("semicolon").first.wait_for()
-    page.get_by_role("button", name="Train", exact=True).click()
+    train(page)
     status(page, "Finished")
     page.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
     page.get_by_text("beyond the end of the series").first.wait_for()
@@ -112,7 +118,7 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
 
 def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):
     page.goto(f"{server.url}/forecasting?{LONG}")
-    page.get_by_role("button", name="Train", exact=True).click()
+    train(page)
     status(page, "Training")
     plot = page.locator(".js-plotly-plot[aria-label='Loss']")
     plot.locator(".scatterlayer path.js-line").first.wait_for()
@@ -143,7 +149,7 @@ def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):
 
 def test_two_tabs_watch_the_same_run_and_one_stops_it(server, page):
     page.goto(f"{server.url}/forecasting?{LONG}")
-    page.get_by_role("button", name="Train", exact=True).click()
+    train(page)
     status(page, "Training")
     second = page.context.new_page()
     second.goto(page.url)

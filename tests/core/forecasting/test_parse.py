@@ -137,6 +137,7 @@ def test_named_zones_survive_and_offsets_are_read_as_utc():
         (b"\xd0\xcf\x11\xe0 old", "xlsx"),
         (bytes(range(32)) * 20, "not a text file"),
         (b"a,b\n1,2\n1,2,3\n", "Line 3 has 3 fields"),
+        (b"a" * 140_000 + b"\n1,2\n", "cell of this file is longer"),
         (b",".join(b"c%d" % n for n in range(5000)) + b"\n" + b",".join([b"1"] * 5000), "5,000 columns"),
         (b"x\n" + b"1\n" * 1_002_000, "1,000,000 rows"),
         (b"x" * (parse.MAX_BYTES + 1), "limit is 50 MB"),

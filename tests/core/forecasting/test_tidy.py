@@ -30,6 +30,7 @@ def test_gaps_are_said_and_filled_as_chosen(remedy, value):
     series = tidy.tidy(holed, tidy.Choices(missing=remedy), "x")
     assert series.values()[4, 0] == value and series.length == 30
     assert any("1 step with missing values" in note for note in series.notes)
+    assert series.filled == (4,)
 
 
 def test_dropping_counts_rows_instead_of_days():
@@ -69,6 +70,7 @@ def test_days_at_different_hours_are_not_taken_for_a_regular_grid():
         ("ME", "MS"),
         ("QS", "QS"),
         ("YS", "YS"),
+        ("BME", "MS"),
         ("W-WED", "W-WED"),
         ("B", "B"),
         ("15min", "15min"),

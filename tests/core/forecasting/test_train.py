@@ -11,7 +11,7 @@ import torch
 from core.errors import Diverged, UserError
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series, builtin
-from core.forecasting.parts import backtest_origins, split
+from core.forecasting.parts import Split, backtest_origins, known_then, split
 from core.forecasting.train import METRICS, train
 from core.forecasting.windows import Windows, calendar, extend, spread
 from core.progress import Checkpoint
@@ -67,6 +67,30 @@ def test_early_stopping_keeps_the_best_weights():
     assert len(history) < 400
     val = {p.step: p.metrics["val/loss"] for p in history if "val/loss" in p.metrics}
     assert history[-1].checkpoint().state["best_loss"] == min(val.values())
+
+
+def test_a_training_shorter_than_a_validation_is_validated_all_the_same():
+    history = list(train(TINY.updated({"steps": 10, "validate_every": 1000}), builtin("airline"), device=CPU))
+    state, first = history[-1].checkpoint().state, history[0]
+    assert state["best_step"] == 10 and first.step == 1
+    assert "val/loss" in history[9].metrics
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 12])
+def test_weights_of_a_stopped_run_are_trained_and_calibrated(stop_at):
+    initial = next(train(TINY, builtin("airline"), device=CPU)).checkpoint().part("model")
+    for progress in itertools.islice(train(TINY, builtin("airline"), device=CPU), stop_at):
+        saved = progress.checkpoint().part("best")
+    assert stop_at == 1 or not torch.equal(saved["head.weight"], initial["head.weight"])
+    assert saved["margin"].abs().sum() + saved["least"].abs().sum() > 0
+
+
+def test_a_gap_filled_across_a_boundary_tells_nothing_of_what_comes_after():
+    values = np.array([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0]])  # 3 and 4 were drawn towards the 5 beyond
+    parts = Split(4, 6, 7)
+    assert known_then(values, (2, 3), parts)[:, 0].tolist() == [1, 2, 2, 2, 5, 6, 7]
+    assert known_then(values, (1,), parts)[:, 0].tolist() == values[:, 0].tolist()
+    assert known_then(values, (3, 4), parts)[:, 0].tolist() == [1, 2, 3, 3, 5, 6, 7]
 
 
 def test_refit_trains_as_many_steps_as_were_best():

@@ -34,7 +34,7 @@ def test_a_zip_holds_everything_and_comes_back_as_the_same_run(packed, fresh_run
     run = store.read(archive.unpack(packed))
     original = store.read(EXAMPLE)
     assert (run.config, run.status, run.result) == (original.config, "finished", "ready")
-    assert store.result(run.id) == store.result(EXAMPLE)
+    assert store.result(run.id)["sentence"] == store.result(EXAMPLE)["sentence"]
     assert store.sample_steps(run.id) == store.sample_steps(EXAMPLE)
     assert store.checkpoint_step(run.id) == store.checkpoint_step(EXAMPLE) > 0
 
@@ -63,7 +63,6 @@ def test_names_in_a_zip_choose_no_path(packed, fresh_runs, tmp_path):
         ({"samples/00000001.safetensors": b"junk"}, "damaged"),
         ({"metrics.jsonl": b'{"step": "x"}\n'}, "damaged"),
         ({"metrics.jsonl": b"[1]\n"}, "damaged"),
-        ({"result.json": b"[]"}, "damaged"),
         ({"series.parquet": b"PAR1 nonsense"}, "dataset"),
         ({"series.json": None}, "dataset"),
     ],
@@ -71,6 +70,32 @@ def test_names_in_a_zip_choose_no_path(packed, fresh_runs, tmp_path):
 def test_every_piece_is_checked_and_nothing_stays_of_a_bad_zip(packed, fresh_runs, change, words):
     with pytest.raises(UserError, match=words):
         archive.unpack(rezip(packed, change))
+    assert store.all_ids() == []
+
+
+def test_a_verdict_is_found_again_never_believed(packed, fresh_runs):
+    forged = json.dumps({"beats": True, "sentence": "[click](https://evil)"}).encode()
+    run = store.read(archive.unpack(rezip(packed, {"result.json": forged})))
+    assert store.result(run.id)["sentence"] == store.result(EXAMPLE)["sentence"]
+
+
+@pytest.mark.parametrize(("status", "result", "then"), [("running", "pending", "interrupted"), ("finished", "pending", "finished")])
+def test_a_run_packed_under_way_comes_back_settled(packed, fresh_runs, status, result, then):
+    record = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("run.json")) | {"status": status, "result": result}
+    run = store.read(archive.unpack(rezip(packed, {"run.json": json.dumps(record).encode()})))
+    assert run.settled and run.status == then and run.owner == "" and run.mates == []
+
+
+def test_a_zip_with_a_flipped_or_locked_byte_is_damaged(packed, fresh_runs):
+    content = bytearray(packed)
+    at = content.index(b"run.json") + 60
+    content[at : at + 20] = bytes(20)
+    locked = bytearray(packed)
+    locked[6] |= 1  # "encrypted"
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    for bad in (content, locked):
+        with pytest.raises(UserError):
+            archive.unpack(bytes(bad))
     assert store.all_ids() == []
 
 

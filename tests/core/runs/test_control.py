@@ -54,6 +54,14 @@ def test_slow_motion_keeps_to_the_chosen_speed(tmp_path):
     assert 0.4 < time.monotonic() - began < 1.5
 
 
+def test_a_demo_run_that_is_paused_ends_when_its_time_is_up(tmp_path):
+    control.ask(tmp_path, state="paused")
+    wishes = control.Control(tmp_path, seconds=0.3)
+    began = time.monotonic()
+    assert wishes.wait() is False and wishes.out_of_time
+    assert time.monotonic() - began < 1.5
+
+
 def test_live_settings_arrive_once_and_add_up(tmp_path):
     wishes = control.Control(tmp_path)
     control.ask(tmp_path, settings={"learning_rate": 0.1})

@@ -1,5 +1,4 @@
 import os
-import time
 
 import numpy as np
 import pytest
@@ -108,15 +107,3 @@ def test_a_full_disk_refuses_a_new_run_in_words_and_leaves_nothing(fresh_runs, s
     with pytest.raises(UserError, match="disk is full"):
         store.create("forecasting", *small)
     assert store.all_ids() == []
-
-
-def test_retention_by_age_and_by_size_spares_active_runs(fresh_runs, small):
-    old, active, new = (store.create("forecasting", *small) for _ in range(3))
-    for run in (old, new):
-        store.change(run.id, status="finished")
-    store.change(old.id, created=time.time() - 10 * 86400)
-    store.change(active.id, created=time.time() - 10 * 86400)
-    assert store.prune(days=7, gib=5) == 1
-    assert store.exists(active.id) and store.exists(new.id) and not store.exists(old.id)
-    assert store.prune(days=7, gib=0) == 1
-    assert store.all_ids() == [active.id]
