@@ -27,14 +27,14 @@ TITLE = {"font": {"size": 15}, "x": 0, "y": 1, "yref": "container", "yanchor": "
 
 
 def figure(*, title: str = "", height: int = 320, top: int = 0, **layout: object) -> Chart:
-    """An empty chart with the house's margins: legend below the title, one hover line for all curves."""
+    """An empty chart with the house's margins: legend below, where it may wrap on a phone; one hover line for all curves."""
     return {
         "data": [],
         "layout": {
             "title": TITLE | {"text": title},
             "height": height,
-            "margin": {"l": 8, "r": 8, "t": top or (62 if title else 28), "b": 8},
-            "legend": {"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+            "margin": {"l": 8, "r": 8, "t": top or (44 if title else 12), "b": 8},
+            "legend": {"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "xanchor": "left"},
             "hovermode": "x unified",
             "xaxis": {"automargin": True},
             "yaxis": {"automargin": True},
@@ -75,11 +75,11 @@ def add_vertical(chart: Chart, x: object, text: str) -> None:
     chart["layout"]["annotations"].append(label)
 
 
-def add_region(chart: Chart, x0: object, x1: object, text: str, *, color: str) -> None:
-    """A shaded stretch of the x axis with a word in its corner."""
+def add_region(chart: Chart, x0: object, x1: object, text: str, *, color: str, row: int = 0) -> None:
+    """A shaded stretch of the x axis with a word in its corner; neighbours on a narrow screen take different rows."""
     shape = {"type": "rect", "x0": x0, "x1": x1, "y0": 0, "y1": 1, "yref": "y domain", "fillcolor": color, "opacity": 0.14}
     chart["layout"]["shapes"].append(shape | {"line": {"width": 0}})
-    label = {"x": x0, "y": 1, "yref": "y domain", "text": text, "showarrow": False, "xanchor": "left", "yanchor": "top"}
+    label = {"x": x0, "y": 1 - 0.1 * row, "yref": "y domain", "text": text, "showarrow": False, "xanchor": "left", "yanchor": "top"}
     chart["layout"]["annotations"].append(label)
 
 

@@ -23,7 +23,7 @@ def series_chart(times: pd.Index, values: np.ndarray, names: Sequence[str], *, p
     if parts:
         train, validation, length = parts
         add_region(chart, times[train], times[validation - 1], "validation", color="#E69F00")
-        add_region(chart, times[validation], times[length - 1], "test", color="#CC79A7")
+        add_region(chart, times[validation], times[length - 1], "test", color="#CC79A7", row=1)
     return chart
 
 
@@ -56,7 +56,7 @@ def forecast_chart(
 
 def by_step_chart(by_step: Mapping[str, Sequence[float]], names: Mapping[str, str], *, best: str, unit: str) -> Chart:
     """Error at each step of the horizon: the network, the best referee, and the others faintly."""
-    chart = figure(title="Error by step of the horizon", height=380, top=110)
+    chart = figure(title="Error by step of the horizon", height=380)
     for key, errors in by_step.items():
         color = NETWORK if key == "network" else RIVAL if key == best else QUIET
         steps = np.arange(1, len(errors) + 1)

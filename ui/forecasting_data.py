@@ -176,8 +176,8 @@ def _column_choices(profile: dict[str, Any], upload_id: str, reading: str) -> di
         )
     choices: dict[str, Any] = {"time": time, "targets": targets, "covariates": covariates}
     found: tidy.Findings = _from_worker("findings", upload_id, reading, json.dumps(choices))
-    for _, problem in found.problems:
-        st.warning(plain(problem), icon=":material/report:")
+    if found.problems:
+        st.warning("\n".join(f"- {plain(problem)}" for _, problem in found.problems), icon=":material/report:")
     kinds = {kind for kind, _ in found.problems}
     if kinds & set(REMEDIES):
         with st.grid(3, min_column_width=230):

@@ -114,13 +114,19 @@ def verdict(run: store.Run) -> None:
     table = pd.DataFrame({result["names"][key]: by_target[target] for key, by_target in result["scores"].items()}).T
     table["coverage"] *= 100
     table = table.sort_values("mae")
-    columns: dict[str, Any] = {
-        name: st.column_config.NumberColumn(
-            name.upper() if name != "pinball" else "pinball", help=text, format="%.0f %%" if name == "coverage" else "%.3g"
-        )
-        for name, text in scores.METRICS.items()
+    labels = {
+        "mae": "MAE",
+        "rmse": "RMSE",
+        "smape": "sMAPE %",
+        "mape": "MAPE %",
+        "mase": "MASE",
+        "pinball": "pinball",
+        "coverage": "80 % band held",
     }
-    columns["coverage"] = st.column_config.NumberColumn("80 % band held", help=scores.METRICS["coverage"], format="%.0f %%")
+    columns = {
+        name: st.column_config.NumberColumn(label, help=scores.METRICS[name], format="%.0f %%" if name == "coverage" else "%.3g")
+        for name, label in labels.items()
+    }
     st.dataframe(table.dropna(axis=1, how="all"), column_config=columns, alt="Scores of the network and every simple forecast, best first")
     many = len(result["origins"])
     st.caption(

@@ -165,7 +165,12 @@ def examine(table: parse.Table, choices: Choices) -> Findings:
         problems.append(("sort", "The rows are not in the order of time: they are sorted."))
     twice = int(index.duplicated().sum())
     if twice:
-        problems.append(("duplicates", f"{_count(twice, 'row')} repeat a time stamp (first: {_stamp(index[index.duplicated()][0])})."))
+        problems.append(
+            (
+                "duplicates",
+                f"{_count(twice, 'row')} with a time stamp that was there before (first: {_stamp(index[index.duplicated()][0])}).",
+            )
+        )
     step, regular = find_step(index.unique().sort_values())
     if choices.step != "auto":
         regular = regular and step == choices.step
@@ -279,7 +284,7 @@ def _regular(frame: pd.DataFrame, found: Findings, choices: Choices) -> tuple[pd
         before = len(frame)
         groups = frame.groupby(level=0)
         frame = groups.sum(min_count=1) if choices.duplicates == "sum" else getattr(groups, choices.duplicates)()
-        notes.append(f"{_count(before - len(frame), 'row')} with a repeated time stamp were merged by their {choices.duplicates}.")
+        notes.append(f"{_count(before - len(frame), 'row')} with a repeated time stamp: merged by {choices.duplicates}.")
     index = pd.DatetimeIndex(frame.index)
     if found.irregular:
         _gaps(index, found.step)
@@ -306,20 +311,20 @@ def _fill(
     ahead = covariates and frame.iloc[last + 1 :][list(covariates)].notna().all(axis=1).all()
     notes = []
     if first:
-        notes.append(f"{_count(int(first), 'row')} before the first complete value were left out.")
+        notes.append(f"{_count(int(first), 'row')} before the first complete value: left out.")
     if not ahead and last + 1 < len(frame):
-        notes.append(f"{_count(len(frame) - int(last) - 1, 'row')} after the last complete value were left out.")
+        notes.append(f"{_count(len(frame) - int(last) - 1, 'row')} after the last complete value: left out.")
     frame = frame.iloc[first:] if ahead else frame.iloc[first : last + 1]
     inside = frame.iloc[: last - first + 1]
     holes = int(inside.isna().any(axis=1).sum())
     if not holes:
         return frame.copy(), notes, ()
     if choices.missing == "drop":
-        notes.append(f"{_count(holes, 'step')} with missing values were dropped; the rest was counted row by row, without dates.")
+        notes.append(f"{_count(holes, 'step')} with missing values: dropped, and the rest counted row by row, without dates.")
         return pd.concat([inside.dropna(), frame.iloc[last - first + 1 :]]), notes, None
     filled = inside.ffill() if choices.missing == "previous" else inside.interpolate("linear")
     how = "the value before them" if choices.missing == "previous" else "straight lines between their neighbours"
-    notes.append(f"{_count(holes, 'step')} with missing values were filled by {how}.")
+    notes.append(f"{_count(holes, 'step')} with missing values: filled by {how}.")
     gaps = tuple(np.flatnonzero(inside[list(targets)].isna().any(axis=1)).tolist())
     return pd.concat([filled.bfill(), frame.iloc[last - first + 1 :]]), notes, gaps
 
