@@ -35,7 +35,7 @@ FIGURES = {
     "first_page_s": Figure("starting the server until its first page is readable in a cold browser", "s", 2),
     "rerun_p50_ms": Figure("a slider's rerun while a training runs, median", "ms", 120),
     "rerun_p95_ms": Figure("a slider's rerun while a training runs, 95th percentile", "ms", 300),
-    "watch_lag_p95_s": Figure("20 sessions each watching a run: lag of an update, 95th percentile", "s", 1),
+    "watch_lag_p95_s": Figure("20 sessions each watching a run: from the beat of an update to its end, 95th percentile", "s", 1),
 }
 SESSIONS = 20
 WATCH_SECONDS = 20

@@ -62,6 +62,10 @@ def configure() -> None:
             "distributed.worker.memory.terminate": 0.95,
             "distributed.admin.large-graph-warning-threshold": "200MB",
             "distributed.comm.timeouts.connect": "5s",
+            # Dask's own watching wakes the worker a hundred times a second and takes the GIL from the training each time.
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "1s",
+            "distributed.admin.system-monitor.interval": "5s",
         }
     )
 

@@ -9,7 +9,6 @@ import faulthandler
 import importlib
 import json
 import os
-import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -21,15 +20,13 @@ from core.progress import Progress, Update
 from core.runs import control, files, metrics, store
 
 WRITE_EVERY = 0.2  # s between two writes of metrics
-SAMPLE_EVERY = 0.5  # s between two samples
-CHECKPOINT_EVERY = 2.0  # s between two checkpoints
+SAMPLE_EVERY = 1.0  # s between two samples: the page looks once a second
+CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 
 
 def dask_setup(worker: Any) -> None:
-    """Dask calls this when a worker starts: give the page's process the right of way, and import what is light."""
+    """Dask calls this when a worker starts: give the page's process the right of way."""
     os.nice(int(os.environ.get("MANABI_NICE", "0")))
-    if "train" in worker.state.total_resources:
-        threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
 
 
 def call(module: str, function: str, arguments: dict[str, Any], seconds: float) -> Any:
