@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.report import Figure, main
 from core.forecasting import data, session
+from core.forecasting.baselines import REFEREES, Baseline
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.models import pinball
 from core.forecasting.predict import network_of, verdict
@@ -173,9 +174,17 @@ def rolling_error(config: ForecastingConfig, seeds: int) -> float:
     return float(np.mean(errors))
 
 
+def referee_error(kind: type[Baseline]) -> float:
+    """The same for a simple forecast."""
+    values = data.builtin("airline").values()[:, 0]
+    forecasts = [(kind(HORIZON, 12).forecast(values[:origin])[:, 1], values[origin : origin + HORIZON]) for origin in ORIGINS]
+    return float(np.mean([np.abs(forecast - actual) / actual for forecast, actual in forecasts])) * 100
+
+
 def choose(seeds: int = 3) -> None:
-    """Change one setting of the preset at a time and print the rolling error of each choice."""
+    """Print the rolling error of the referees, of the preset, and of the preset with one setting changed at a time."""
     torch.set_num_threads(THREADS)
+    print(json.dumps({key: round(referee_error(kind), 2) for key, kind in REFEREES.items()}), flush=True)
     preset = ForecastingConfig.from_preset("Airline passengers")
     print(json.dumps({"preset": round(rolling_error(preset, seeds), 2)}), flush=True)
     for name, values in CANDIDATES.items():

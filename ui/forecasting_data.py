@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.forecasting import parse, tidy
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
+from core.forecasting.stamps import DATE_FORMATS
 from ui import config_form
 from ui.session import get_engine
 from ui.upload import uploader
@@ -136,7 +137,7 @@ def _reading_choices() -> dict[str, str]:
             key=f"{PREFIX}_decimal",
             persist_state="session",
         )
-        dates = st.selectbox("Date format", ["auto", *parse.DATE_FORMATS], key=f"{PREFIX}_dates", persist_state="session")
+        dates = st.selectbox("Date format", ["auto", *DATE_FORMATS], key=f"{PREFIX}_dates", persist_state="session")
     return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "dates": dates}
 
 

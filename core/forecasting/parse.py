@@ -19,6 +19,7 @@ import pandas as pd
 from charset_normalizer import from_bytes
 
 from core.errors import UserError
+from core.forecasting.stamps import MISSING, read_times
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_ROWS = 1_000_000
@@ -27,7 +28,6 @@ MAX_UNPACKED = 400 * 1024 * 1024  # of an Excel file, which is a zip
 
 ENCODINGS = ("utf-8", "utf-16", "cp932", "euc_jp", "cp1252", "iso8859-15", "mac_roman", "cp1251", "gb18030")
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-MISSING = ["", "na", "NA", "n/a", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "none", "None", "-", "--", "—", "?", "."]
 
 _MAGIC = {
     b"\x89PNG": "a PNG picture",
@@ -39,45 +39,6 @@ _MAGIC = {
     b"7z\xbc\xaf": "a 7z archive",
     b"RIFF": "a sound or a picture",
 }
-# The date formats that are tried, in this order; "ISO 8601" stands for pandas' own fast reader.
-DATE_FORMATS = (
-    "ISO 8601",
-    "%Y/%m/%d",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y.%m.%d",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M:%S",
-    "%m/%d/%y",
-    "%d/%m/%y",
-    "%d.%m.%Y",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d-%m-%Y",
-    "%d-%b-%Y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%b %Y",
-    "%B %Y",
-    "%b-%y",
-    "%Y/%m",
-    "%m/%Y",
-    "%Y年%m月%d日",
-    "%Y年%m月",
-    "%Y年",
-    "quarter",  # 1960Q1, 1960-Q1
-    "%Y%m%d",
-    "%Y",
-    "unix seconds",
-    "unix milliseconds",
-)
-_SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
 _TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
 
 
@@ -106,7 +67,7 @@ class Table:
 def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> Table:
     """Read a file's bytes. The kind of file is told from its content, never from its name.
 
-    decimal: "auto", "." or ","; dates: "auto" or one of `DATE_FORMATS`. Raises `UserError`.
+    decimal: "auto", "." or ","; dates: "auto" or one of `stamps.DATE_FORMATS`. Raises `UserError`.
     """
     if len(content) > MAX_BYTES:
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
@@ -383,91 +344,6 @@ def first_bad_cell(column: pd.Series) -> tuple[int, str] | None:
     text = text.mask(text.isin(MISSING))
     bad = np.flatnonzero((pd.to_numeric(text, errors="coerce").isna() & text.notna()).to_numpy())
     return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None
-
-
-# time
-
-
-def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> tuple[pd.Series, str] | None:
-    """A column as points in time and the format that fits, or None if it holds none.
-
-    Zones: stamps with several UTC offsets are read as UTC. Raises `UserError` if only some stamps have a zone.
-    """
-    text = column.astype("string").str.strip()
-    if pd.api.types.is_float_dtype(column):
-        text = column.astype("Int64", errors="ignore").astype("string") if (column.dropna() % 1 == 0).all() else text
-    text = text.mask(text.isin(MISSING))
-    filled = text.dropna()
-    if len(filled) == 0:
-        return None
-    probe = pd.concat([filled.iloc[:50], filled.iloc[-50:], filled.iloc[:: max(1, len(filled) // 100)]])
-    formats = DATE_FORMATS if wanted == "auto" else (wanted,)
-    for style in formats:
-        if style in {"%Y", "%Y%m%d", "unix seconds", "unix milliseconds"} and not likely:
-            continue
-        if _read_style(probe, style) is None:
-            continue
-        times = _read_style(text, style)
-        if times is None:
-            continue
-        other = _SWAPPED.get(style.split(" ")[0])
-        if other and wanted == "auto":  # 03/04/2024 reads both ways: take the one with the steadier step
-            rival_style = style.replace(style.split(" ")[0], other)
-            rival = _read_style(text, rival_style)
-            if rival is not None and _unsteady(rival) < _unsteady(times):
-                times, style = rival, rival_style
-        return times, style
-    return None
-
-
-def _read_style(text: pd.Series, style: str) -> pd.Series | None:
-    """All cells of a column in one date format, or None if one does not fit."""
-    filled = text.dropna()
-    try:
-        if style == "ISO 8601":
-            if not filled.str.match(r"\d{4}-\d{2}").all():
-                return None
-            zoned = filled.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z)$", regex=True) & filled.str.contains(":", regex=False)
-            if zoned.any() and not zoned.all():
-                row = int(np.flatnonzero(~zoned.to_numpy())[0]) + 1
-                raise UserError(f"Some time stamps carry a time zone and some don't (row {row}: '{filled.iloc[row - 1]}').")
-            if zoned.any():
-                return _zoned(text, filled)
-            return pd.to_datetime(text, format="ISO8601")
-        if style == "quarter":
-            if not filled.str.fullmatch(r"\d{4}[- ]?Q[1-4]").all():
-                return None
-            periods = pd.PeriodIndex(filled.str.replace(r"[- ]", "", regex=True), freq="Q")
-            return pd.Series(periods.to_timestamp(), index=filled.index).reindex(text.index)
-        if style.startswith("unix"):
-            digits = 10 if style.endswith(" seconds") else 13
-            if not filled.str.fullmatch(rf"\d{{{digits}}}").all():
-                return None
-            return pd.to_datetime(pd.to_numeric(text), unit="s" if digits == 10 else "ms")
-        if style == "%Y" and not filled.str.fullmatch(r"1[5-9]\d\d|2[01]\d\d").all():
-            return None
-        return pd.to_datetime(text, format=style)
-    except (ValueError, OverflowError, TypeError):
-        return None
-
-
-def _zoned(text: pd.Series, filled: pd.Series) -> pd.Series:
-    """Stamps with UTC offsets: in UTC, or on the local clock where only that is regular (days across a clock change)."""
-    offsets = filled.str.extract(r"([+-]\d{2}:?\d{2}|Z)$")[0]
-    times = pd.to_datetime(text, format="ISO8601", utc=True)
-    if offsets.nunique() > 1:
-        local = pd.to_datetime(text.str.replace(r"([+-]\d{2}:?\d{2}|Z)$", "", regex=True), format="ISO8601")
-        if _unsteady(local) < _unsteady(times) and not local.dropna().duplicated().any():
-            return local
-    return times
-
-
-def _unsteady(times: pd.Series) -> float:
-    """How uneven the steps of a column are: 0 for a steady one."""
-    gaps = times.dropna().astype("int64").to_numpy().astype(np.float64)
-    gaps = np.diff(np.sort(gaps) if len(gaps) else gaps)
-    backwards = float((np.diff(times.dropna().astype("int64").to_numpy()) < 0).mean()) if len(gaps) else 0.0
-    return float(np.std(gaps) / (np.mean(np.abs(gaps)) + 1e-9)) + backwards if len(gaps) else 0.0
 
 
 def _some(names: list[str], most: int = 4) -> str:

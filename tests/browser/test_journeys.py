@@ -15,7 +15,7 @@ QUICK = "forecasting_steps=60&forecasting_horizon=6&forecasting_window=12&foreca
 LONG = "forecasting_steps=20000&forecasting_patience=1000&forecasting_refit=false"
 
 
-def status(page, word):
+def expect_status(page, word):
     page.locator(".stMarkdownBadge", has_text=word).first.wait_for()
 
 
@@ -90,7 +90,7 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
     page.get_by_text("60 steps").first.wait_for()
     page.get_by_text("semicolon").first.wait_for()
     train(page)
-    status(page, "Finished")
+    expect_status(page, "Finished")
     page.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
     page.get_by_text("beyond the end of the series").first.wait_for()
     link = page.url
@@ -119,7 +119,7 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
 def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):
     page.goto(f"{server.url}/forecasting?{LONG}")
     train(page)
-    status(page, "Training")
+    expect_status(page, "Training")
     plot = page.locator(".js-plotly-plot[aria-label='Loss']")
     plot.locator(".scatterlayer path.js-line").first.wait_for()
     page.evaluate(
@@ -138,25 +138,25 @@ def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):
     )
     assert state == [True, True, 0, [5, 25]]
     page.get_by_role("button", name="Pause", exact=True).click()
-    status(page, "Paused")
+    expect_status(page, "Paused")
     page.get_by_role("button", name="Step", exact=True).click()
     page.get_by_role("button", name="Resume", exact=True).click()
-    status(page, "Training")
+    expect_status(page, "Training")
     page.get_by_role("button", name="Stop", exact=True).click()
-    status(page, "Stopped")
+    expect_status(page, "Stopped")
     assert page.errors == []
 
 
 def test_two_tabs_watch_the_same_run_and_one_stops_it(server, page):
     page.goto(f"{server.url}/forecasting?{LONG}")
     train(page)
-    status(page, "Training")
+    expect_status(page, "Training")
     second = page.context.new_page()
     second.goto(page.url)
-    status(second, "Training")
+    expect_status(second, "Training")
     second.get_by_role("button", name="Stop", exact=True).click()
-    status(second, "Stopped")
-    status(page, "Stopped")
+    expect_status(second, "Stopped")
+    expect_status(page, "Stopped")
 
 
 def test_bad_uploads_are_sentences_and_nothing_is_lost(server, page):

@@ -182,7 +182,7 @@ def test_a_million_rows_are_read_in_seconds():
     assert series.length == parse.MAX_ROWS and series.step == "min"
 
 
-def any_outcome(content, **options):
+def assert_table_or_sentence(content, **options):
     began = time.monotonic()
     try:
         table = parse.parse(content, **options)
@@ -199,13 +199,13 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(Heal
 @FUZZ
 @given(st.binary(max_size=2000))
 def test_any_bytes_give_a_table_or_a_sentence(content):
-    any_outcome(content)
+    assert_table_or_sentence(content)
 
 
 @FUZZ
 @given(st.sampled_from([b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"date,x\n"]), st.binary(max_size=400))
 def test_any_bytes_after_a_known_beginning(head, content):
-    any_outcome(head + content)
+    assert_table_or_sentence(head + content)
 
 
 CELLS = st.one_of(
@@ -244,7 +244,7 @@ CELLS = st.one_of(
     st.sampled_from(["utf-8", "utf-16", "cp932"]),
 )
 def test_any_table_gives_a_series_or_a_sentence(rows, separator, encoding):
-    any_outcome("\n".join(separator.join(row) for row in [["date", "x", "y"], *rows]).encode(encoding, errors="replace"))
+    assert_table_or_sentence("\n".join(separator.join(row) for row in [["date", "x", "y"], *rows]).encode(encoding, errors="replace"))
 
 
 @FUZZ
@@ -256,4 +256,4 @@ def test_a_damaged_excel_or_parquet_file(noise, where):
         content = bytearray(out.getvalue())
         where %= len(content)
         content[where : where + len(noise)] = noise
-        any_outcome(bytes(content))
+        assert_table_or_sentence(bytes(content))
