@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -52,7 +53,10 @@ def workers() -> dict[str, dict[str, Any]]:
 def configure() -> None:
     """Dask settings that make a dead worker mean one failed run, told at once, and no memory swapped to disk."""
     import dask
+    import distributed  # noqa: F401 - sets the levels of its loggers, which the lines below change
 
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # its news is told by our own events, a line each
     dask.config.set(
         {
             "distributed.scheduler.allowed-failures": 0,
@@ -81,11 +85,11 @@ def main() -> None:
 
     from distributed import Nanny, Scheduler, SpecCluster
 
-    common = {"nthreads": 1, "preload": PRELOAD, "memory_limit": worker_memory(), "silence_logs": 40}
+    common = {"nthreads": 1, "preload": PRELOAD, "memory_limit": worker_memory(), "silence_logs": logging.CRITICAL}
     cluster = SpecCluster(
         scheduler={"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}},
         workers={name: {"cls": Nanny, "options": {**common, **facts}} for name, facts in workers().items()},
-        silence_logs=40,
+        silence_logs=logging.CRITICAL,
     )
     with cluster:
         write_whole(options.info, json.dumps({"address": cluster.scheduler_address, "pid": os.getpid()}))
