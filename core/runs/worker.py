@@ -180,13 +180,12 @@ def _drive(
     run: store.Run, loop: Generator[Progress, Update | None, None], wishes: control.Control, recorder: Recorder
 ) -> tuple[store.Status, str]:
     """Ask the loop for step after step, as the visitor wishes. Stop means stop asking."""
-    first = True
+    first, settings = True, None
     while wishes.wait():
-        settings = wishes.take_settings()
+        settings = wishes.take_settings() or settings
         try:
-            progress = loop.send(settings if not first else None)
-            if first and settings:
-                progress = loop.send(settings)
+            progress = next(loop) if first else loop.send(settings)
+            settings = settings if first else None  # a generator takes nothing before its first step: keep it for the next
         except StopIteration:
             recorder.everything()
             return "finished", ""

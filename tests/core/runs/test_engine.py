@@ -70,6 +70,17 @@ def test_pause_step_live_setting_resume_stop(engine, waiting):
     assert (run.status, run.result) == ("stopped", "ready")
 
 
+def test_a_setting_changed_before_the_first_step_counts_from_the_second_and_no_row_is_lost(engine, waiting):
+    blocker, run_id = begin(engine), begin(engine, LONG.updated({"schedule": "constant"}))
+    engine.ask(run_id, settings={"learning_rate": 0.123})
+    engine.ask(blocker, state="stopped")
+    running(engine, run_id, waiting)
+    engine.ask(run_id, state="stopped")
+    waiting(lambda: engine.look(run_id).settled and engine.look(blocker).settled)
+    rates = [json.loads(line)["train/learning_rate"] for line in (store.folder(run_id) / "metrics.jsonl").open()]
+    assert rates[:3] == [LONG.learning_rate, 0.123, 0.123] and min(losses(run_id)) == 1
+
+
 def test_a_live_setting_out_of_bounds_is_refused(engine, waiting):
     run_id = begin(engine)
     with pytest.raises(UserError, match="Learning rate"):
