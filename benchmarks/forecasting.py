@@ -146,8 +146,9 @@ CANDIDATES: dict[str, list[Any]] = {
     "transform": ["none", "square root", "log"],
     "window": [12, 24],
     "hidden_size": [16, 32, 64],
+    "difference": ["last season", "last season and trend"],
     "learning_rate": [0.002, 0.005, 0.01],
-    "dropout": [0.0, 0.2, 0.4, 0.6],
+    "dropout": [0.0, 0.2, 0.4],
     "weight_decay": [0.0, 0.1, 0.3, 1.0],
     "validation_size": [12, 18, 24],
 }

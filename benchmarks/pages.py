@@ -3,7 +3,7 @@
     python -m benchmarks.pages [--json]
 
 `first_page_s` is the median of `--runs` fresh servers and browser contexts; a rerun is timed in the browser, from the
-key press until Streamlit reports that the script has ended. The watching sessions speak the browser's protocol without
+key press until the last thing that its script sent has been drawn. The watching sessions speak the browser's protocol without
 drawing: twenty Chromiums would measure this machine's drawing, which in life is done by the visitors' machines.
 """
 
@@ -40,17 +40,26 @@ FIGURES = {
 SESSIONS = 20
 WATCH_SECONDS = 20
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-WATCH = """() => { window.rerun = new Promise(done => {
-  const app = document.querySelector('[data-testid="stApp"]');
-  let began = 0, ran = false;
-  addEventListener('keydown', () => { began = performance.now(); }, { capture: true, once: true });
-  const look = new MutationObserver(() => {
-    const state = app.getAttribute('data-test-script-state');
-    if (began && state === 'running') ran = true;
-    if (ran && state === 'notRunning') { look.disconnect(); done(performance.now() - began); }
-  });
-  look.observe(app, { attributes: true });
-}); }"""
+RECORD = """() => {  // what goes over the wire, when, and when it had been drawn
+  window.wire = [];
+  addEventListener('keydown', () => window.wire.push({kind: 'key', at: performance.now()}), {capture: true});
+  const Native = WebSocket;
+  window.WebSocket = class extends Native {
+    constructor(...options) {
+      super(...options);
+      this.addEventListener('message', event => {
+        const entry = {kind: 'got', at: performance.now(), data: event.data};
+        window.wire.push(entry);
+        requestAnimationFrame(() => setTimeout(() => { entry.at = performance.now(); }));
+      });
+    }
+    send(data) { window.wire.push({kind: 'sent', at: performance.now(), data}); super.send(data); }
+  };
+}"""
+READ = """() => Promise.all(window.wire.splice(0).map(async ({kind, at, data}) => {
+  const bytes = data ? new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data) : [];
+  return [kind, at, Array.from(bytes, byte => String.fromCharCode(byte)).join('')];
+}))"""
 
 
 @contextmanager
@@ -79,7 +88,8 @@ def first_page(browser: Browser) -> float:
 
 def start_training(page: Page, url: str) -> str:
     """Open the page, start a long training, and return the run's link."""
-    page.goto(f"{url}/forecasting?forecasting_steps=20000&forecasting_patience=1000&forecasting_validate_every=500")
+    large = "forecasting_hidden_size=256&forecasting_layers=3"  # some minutes of training
+    page.goto(f"{url}/forecasting?forecasting_steps=20000&forecasting_patience=1000&forecasting_validate_every=500&{large}")
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**forecasting_run=*")
     page.get_by_text("Step ", exact=False).first.wait_for()
@@ -87,17 +97,35 @@ def start_training(page: Page, url: str) -> str:
 
 
 def reruns(page: Page, count: int) -> list[float]:
-    """Milliseconds of a slider's reruns."""
+    """Milliseconds from a key press on a slider until all that its rerun sent has been drawn."""
     page.wait_for_timeout(2000)
     slider = page.get_by_role("slider").first  # the horizon
     slider.focus()
     times: list[float] = []
     for turn in range(count):
-        page.evaluate(WATCH)
+        page.evaluate("() => { window.wire.length = 0; }")
         page.keyboard.press("ArrowRight" if turn % 2 == 0 else "ArrowLeft")
-        times.append(float(page.evaluate("() => window.rerun")))
-        page.wait_for_timeout(150)
+        page.wait_for_timeout(900 + 100 * random.random())  # not in step with the live fragment's beat
+        times.append(rerun_time(page.evaluate(READ)))
     return times
+
+
+def rerun_time(wire: list[tuple[str, float, str]]) -> float:
+    """Milliseconds from the key to the end of the run that it asked for, the live fragment's own runs left out."""
+    pressed, fragment, ours = 0.0, None, False
+    for kind, at, text in wire:
+        if kind == "key":
+            pressed = at
+        elif kind == "sent":
+            asked = BackMsg.FromString(text.encode("latin-1"))
+            if pressed and asked.HasField("rerun_script") and not asked.rerun_script.is_auto_rerun:
+                fragment = asked.rerun_script.fragment_id
+        elif fragment is not None:
+            got = ForwardMsg.FromString(text.encode("latin-1"))
+            ours = ours or (got.HasField("delta") and got.delta.fragment_id == fragment)
+            if ours and got.WhichOneof("type") == "script_finished" and got.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                return at - pressed
+    raise RuntimeError("The key's rerun was not seen")
 
 
 async def watch(url: str, query: str, seconds: float, lags: list[float]) -> None:
@@ -149,6 +177,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             server = Server(Path(folder))
             try:
                 page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+                page.add_init_script(f"({RECORD})()")
                 link = start_training(page, server.url)
                 times = reruns(page, 12 * options.runs)
                 found["rerun_p50_ms"] = statistics.median(times)

@@ -54,16 +54,16 @@ def forecast_chart(
     return chart
 
 
-def by_step_chart(by_step: Mapping[str, Sequence[float]], names: Mapping[str, str], *, best: str, unit: str) -> Chart:
-    """Error at each step of the horizon: the network, the best referee, and the others faintly."""
-    chart = figure(title="Error by step of the horizon", height=380)
+def by_step_chart(by_step: Mapping[str, np.ndarray], names: Mapping[str, str], *, best: str, measure: str) -> Chart:
+    """One measure at each step of the horizon: the network, the best referee, and the others faintly."""
+    chart = figure(title=f"{measure} by step of the horizon", height=380)
     for key, errors in by_step.items():
         color = NETWORK if key == "network" else RIVAL if key == best else QUIET
         steps = np.arange(1, len(errors) + 1)
         dash, opacity = "solid" if key == "network" else "dot", 1 if color != QUIET else 0.5
-        add_line(chart, steps, np.array(errors), names[key], color=color, dash=dash, opacity=opacity)
+        add_line(chart, steps, errors, names[key], color=color, dash=dash, opacity=opacity)
     axis(chart, "xaxis", title="steps ahead")
-    axis(chart, "yaxis", title=f"mean absolute error ({unit})")
+    axis(chart, "yaxis", title=measure)
     return chart
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core import tables
 from core.errors import UserError
-from core.forecasting import parse, tidy
+from core.forecasting import tidy
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
-from core.forecasting.stamps import DATE_FORMATS
+from core.stamps import DATE_FORMATS
 from ui import config_form
 from ui.session import get_engine
 from ui.upload import uploader
@@ -122,11 +123,11 @@ def _own_file() -> Series | None:
 def _reading_choices() -> dict[str, str]:
     """What is detected can be overridden."""
     with st.expander("How the file is read", icon=":material/settings:"), st.grid(4, min_column_width=170):
-        encoding = st.selectbox("Encoding", ["auto", *parse.ENCODINGS], key=f"{PREFIX}_encoding", persist_state="session")
+        encoding = st.selectbox("Encoding", ["auto", *tables.ENCODINGS], key=f"{PREFIX}_encoding", persist_state="session")
         delimiter = st.selectbox(
             "Delimiter",
-            ["auto", *parse.DELIMITERS],
-            format_func=lambda d: parse.DELIMITERS.get(d, d),
+            ["auto", *tables.DELIMITERS],
+            format_func=lambda d: tables.DELIMITERS.get(d, d),
             key=f"{PREFIX}_delimiter",
             persist_state="session",
         )

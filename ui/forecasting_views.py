@@ -133,12 +133,18 @@ def verdict(run: store.Run) -> None:
         f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part, {len(forecasts['network'])} steps each. "
         "Every forecaster knew only what came before each of them."
     )
-    by_step = {key: values[target] for key, values in result["by_step"].items()}
+    names = list(table.dropna(axis=1, how="all").columns)
+    measure = (
+        st.segmented_control("Measure", names, format_func=lambda name: labels[name], default="mae", required=True, key=f"measure_{run.id}")
+        or "mae"
+    )
+    percent = 100 if measure == "coverage" else 1
+    by_step = {key: percent * np.array(values[target][measure], np.float64) for key, values in result["by_step"].items()}
     charts.finished(
-        lambda: charts_forecasting.by_step_chart(by_step, result["names"], best=best, unit=target),
+        lambda: charts_forecasting.by_step_chart(by_step, result["names"], best=best, measure=labels[measure]),
         key=f"steps_{run.id}",
-        stamp=stamp,
-        alt="Mean absolute error at each step of the horizon",
+        stamp=f"{stamp}-{measure}",
+        alt=f"{labels[measure]} at each step of the horizon",
     )
 
 

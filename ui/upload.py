@@ -37,6 +37,8 @@ def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tup
         st.error(f"Please bring one of these: {', '.join(kinds)}.", icon=":material/error:")
         return None
     if file is None:
+        most = st.get_option("server.maxUploadSize")
+        st.caption(f"At most {most} MB. A file shown in red was not taken: it is larger, or of another kind.")
         return None
     try:
         upload_id = uploads.save(file.getvalue(), PurePath(file.name).name)

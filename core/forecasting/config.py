@@ -23,8 +23,7 @@ class ForecastingConfig(Config):
             "validation_size": 12,
             "window": 12,
             "transform": "square root",
-            "difference": "last season",
-            "dropout": 0.4,
+            "difference": "last season and trend",
             "weight_decay": 1.0,
             "learning_rate": 0.01,
             "steps": 200,
@@ -88,11 +87,11 @@ class ForecastingConfig(Config):
         description="Learn on square roots or logarithms: right where swings grow with the level.",
         json_schema_extra=marks("Series"),
     )
-    difference: Literal["auto", "none", "last value", "last season"] = Field(
+    difference: Literal["auto", "none", "last value", "last season", "last season and trend"] = Field(
         "auto",
         title="Difference",
-        description="What the network corrects: its own mean, the last value, or the value one season earlier. "
-        "Auto takes the season where the window holds one.",
+        description="What the network corrects: its own mean, the last value, or the value one season earlier, with or "
+        "without the average growth per season. Auto takes the season where the window holds one.",
         json_schema_extra=marks("Series"),
     )
     calendar: bool = Field(
@@ -204,6 +203,6 @@ class ForecastingConfig(Config):
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
-        if self.difference == "last season" and self.season > self.window:
-            raise ValueError("Difference 'last season' needs an input window of at least one season")
+        if self.difference.startswith("last season") and self.season > self.window:
+            raise ValueError(f"Difference '{self.difference}' needs an input window of at least one season")
         return self

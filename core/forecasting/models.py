@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
+SEASONAL = ("last season", "last season and trend")  # differences that look one season back
 State = tuple[Tensor, ...]  # (h,) for RNN and GRU, (h, c) for the LSTM
 
 
@@ -49,6 +50,7 @@ class RecurrentForecaster(nn.Module):
     known_centre: Tensor
     known_scale: Tensor
     output_scale: Tensor
+    trend: Tensor
     margin: Tensor
     least: Tensor
 
@@ -77,7 +79,7 @@ class RecurrentForecaster(nn.Module):
         with torch.no_grad():
             self.head.weight.mul_(0.1)  # the first forecast is close to the simple one
         # Fitted by `fit_scales` and `calibrate`, saved with the weights.
-        for name, size in (("centre", targets), ("known_centre", known)):
+        for name, size in (("centre", targets), ("trend", targets), ("known_centre", known)):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
         for name, size in (("scale", targets), ("known_scale", known), ("output_scale", targets)):
             self.register_buffer(name, torch.ones(size, dtype=torch.float64))
@@ -90,15 +92,16 @@ class RecurrentForecaster(nn.Module):
         """What is taken off a transformed window before the network sees it.  # (batch, 1, targets)"""
         if self.difference == "last value":
             return past[:, -1:]
-        if self.difference == "last season":
+        if self.difference in SEASONAL:
             return past[:, -self.season :].mean(1, keepdim=True)
         return self.centre.expand(len(past), 1, -1)
 
     def base(self, past: Tensor) -> Tensor:
         """The simple forecast that the network corrects, transformed.  # (batch, horizon, targets)"""
-        if self.difference == "last season":
-            steps = torch.arange(self.horizon, device=past.device) % self.season
-            return past[:, past.shape[1] - self.season + steps]
+        if self.difference in SEASONAL:
+            steps = torch.arange(self.horizon, device=past.device)
+            seasons = (steps // self.season + 1).double().unsqueeze(-1)  # ahead
+            return past[:, past.shape[1] - self.season + steps % self.season] + self.trend * seasons
         return self.level(past).expand(-1, self.horizon, -1)
 
     def inputs(self, past: Tensor, known: Tensor) -> Tensor:
@@ -120,6 +123,11 @@ class RecurrentForecaster(nn.Module):
         past, future = self.transform.there(past), self.transform.there(future)
         self.centre.copy_(past.mean((0, 1)))
         self.scale.copy_((past - self.level(past)).square().mean((0, 1)).sqrt().clamp_min(1e-12))
+        if self.difference == "last season and trend":
+            self.trend.zero_()
+            growth = future - self.base(past)  # least squares through zero: growth = trend * seasons ahead
+            seasons = (torch.arange(self.horizon, device=past.device) // self.season + 1).double().view(-1, 1).expand_as(growth)
+            self.trend.copy_((growth * seasons).nansum((0, 1)) / (seasons.square() * ~growth.isnan()).sum((0, 1)))
         error = future - self.base(past)
         self.output_scale.copy_(error.square().nanmean((0, 1)).sqrt().clamp_min(1e-12))
         self.known_centre.copy_(known.mean((0, 1)))

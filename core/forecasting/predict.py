@@ -6,6 +6,7 @@ Functions that take a run id read everything from the run's folder, so a page ca
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def backtest(model: nn.Module, windows: Windows, origins: list[int], length: int
 def verdict(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> dict[str, Any]:
     """The network and every referee on the test part, under the same protocol, and one sentence.
 
-    Returns JSON-ready facts: `names`, `scores[model][target][metric]`, `by_step[model][target]`, `origins`,
+    Returns JSON-ready facts: `names`, `scores[model][target][metric]`, `by_step[model][target][metric]`, `origins`,
     `forecasts[model]` (horizon, targets, 3) from the last origin, `held` and `of` for the band, `beats`, `sentence`.
     """
     parts, season = split(data.length, config), season_of(config, data)
@@ -90,26 +91,23 @@ def verdict(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> 
     models |= {key: kind(config.horizon, season) for key, kind in REFEREES.items()}
     names = {"network": NAMES[config.model]} | {key: kind.name for key, kind in REFEREES.items()}
     forecasts = {key: backtest(model, windows, origins, parts.length, whole_past=key != "network") for key, model in models.items()}
-    found: dict[str, Any] = {
-        key: {
-            target: scores.score(
-                forecast[:, :, n],
-                actual[:, :, n],
-                unit=scores.seasonal_naive_error(values[: parts.train, n], season),
-                percent=scores.far_from_zero(values[:, n]),
-            )
-            for n, target in enumerate(data.targets)
+    terms = [
+        {"unit": scores.seasonal_naive_error(values[: parts.train, n], season), "percent": scores.far_from_zero(values[:, n])}
+        for n in range(len(data.targets))
+    ]
+
+    def each(measure: Callable[..., Any]) -> dict[str, Any]:
+        """The measure of every model and target."""
+        return {
+            key: {t: measure(f[:, :, n], actual[:, :, n], **terms[n]) for n, t in enumerate(data.targets)} for key, f in forecasts.items()
         }
-        for key, forecast in forecasts.items()
-    }
+
     inside = (forecasts["network"][..., 0] <= actual) & (actual <= forecasts["network"][..., 2])
     result = {
         "names": names,
         "targets": list(data.targets),
-        "scores": found,
-        "by_step": {
-            key: {t: scores.error_by_step(f[:, :, n], actual[:, :, n]) for n, t in enumerate(data.targets)} for key, f in forecasts.items()
-        },
+        "scores": each(scores.score),
+        "by_step": each(scores.by_step),
         "origins": origins,
         "parts": list(parts),
         "forecasts": {key: forecast[-1].tolist() for key, forecast in forecasts.items()},

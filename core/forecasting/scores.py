@@ -50,8 +50,10 @@ def score(forecast: np.ndarray, actual: np.ndarray, *, unit: float, percent: boo
     }
 
 
-def error_by_step(forecast: np.ndarray, actual: np.ndarray) -> list[float]:
-    """Mean absolute error of the middle forecast at each step of the horizon; NaN where nothing is known."""
-    error = np.abs(actual - forecast[..., 1])
-    counts = (~np.isnan(error)).sum(0)
-    return [float(total / count) if count else float("nan") for total, count in zip(np.nansum(error, 0), counts, strict=True)]
+def by_step(forecast: np.ndarray, actual: np.ndarray, *, unit: float, percent: bool) -> dict[str, list[float | None]]:
+    """Every measure at each step of the horizon (see `score`); None where nothing is known or the measure has no meaning."""
+    steps = [
+        score(forecast[:, [step]], actual[:, [step]], unit=unit, percent=percent) if not np.isnan(actual[:, step]).all() else {}
+        for step in range(actual.shape[1])
+    ]
+    return {name: [found.get(name) for found in steps] for name in METRICS}

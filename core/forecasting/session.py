@@ -15,7 +15,7 @@ from torch import Tensor
 from core.errors import UserError
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.data import Series
-from core.forecasting.models import RecurrentForecaster, pinball
+from core.forecasting.models import SEASONAL, RecurrentForecaster, pinball
 from core.forecasting.parts import known_then, split
 from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, spread
 from core.progress import Checkpoint
@@ -51,9 +51,9 @@ def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
     """A fresh network for these settings and this series. Raises `UserError` if they don't go together."""
     season = season_of(config, data)
     difference = difference_of(config, data)
-    if difference == "last season" and (season < 2 or season > config.window):
+    if difference in SEASONAL and (season < 2 or season > config.window):
         raise UserError(
-            f"Difference 'last season' needs a season of at least 2 steps (it is {season}) that fits into the input "
+            f"Difference '{difference}' needs a season of at least 2 steps (it is {season}) that fits into the input "
             f"window of {config.window}. Set the season length, a longer window, or another difference."
         )
     low, high = float(data.values().min()), float(np.abs(data.values()).max())

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from core import tables
 from core.errors import UserError
-from core.forecasting import parse
 from core.forecasting.data import Series, step_name, usual_season
 from core.runs import uploads
 
@@ -138,7 +138,7 @@ def _round_step(seconds: int) -> str:
     return "YS"
 
 
-def examine(table: parse.Table, choices: Choices) -> Findings:
+def examine(table: tables.Table, choices: Choices) -> Findings:
     """Look a table over under the visitor's choices. Raises `UserError` if no series can be made of it."""
     time = _time_column(table, choices)
     targets = _targets(table, choices, time)
@@ -184,7 +184,7 @@ def examine(table: parse.Table, choices: Choices) -> Findings:
     return Findings(time, targets, step, not regular, tuple(problems))
 
 
-def tidy(table: parse.Table, choices: Choices, name: str) -> Series:
+def tidy(table: tables.Table, choices: Choices, name: str) -> Series:
     """A regular series under the visitor's choices, each change noted. Raises `UserError`."""
     found = examine(table, choices)
     covariates = tuple(c for c in choices.covariates if c in table.frame and c not in found.targets and c != found.time)
@@ -215,7 +215,7 @@ def tidy(table: parse.Table, choices: Choices, name: str) -> Series:
 # parts
 
 
-def _time_column(table: parse.Table, choices: Choices) -> str:
+def _time_column(table: tables.Table, choices: Choices) -> str:
     if choices.time == ROWS:
         return ROWS
     times = table.times()
@@ -228,7 +228,7 @@ def _time_column(table: parse.Table, choices: Choices) -> str:
     return times[0]
 
 
-def _targets(table: parse.Table, choices: Choices, time: str) -> tuple[str, ...]:
+def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...]:
     numbers = [name for name in table.numbers() if name != time]
     if not choices.targets:
         filled = [name for name in numbers if table.frame[name].notna().any()]
@@ -249,10 +249,10 @@ def _targets(table: parse.Table, choices: Choices, time: str) -> tuple[str, ...]
     return choices.targets
 
 
-def _check_numbers(table: parse.Table, name: str) -> None:
+def _check_numbers(table: tables.Table, name: str) -> None:
     column = table.frame[name]
     if column.dtype.kind != "f":
-        bad = parse.first_bad_cell(column)
+        bad = tables.first_bad_cell(column)
         if bad:
             raise UserError(f"Row {bad[0]:,}, column '{name}': '{bad[1]}' is not a number.")
         raise UserError(f"Column '{name}' does not hold numbers.")
@@ -341,9 +341,9 @@ def _stamp(time: pd.Timestamp) -> str:
 
 
 @lru_cache(maxsize=2)
-def table_of(upload_id: str, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> parse.Table:
+def table_of(upload_id: str, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> tables.Table:
     """The table of an upload; the last two stay in memory. Raises `UserError`."""
-    return parse.parse(uploads.content(upload_id), encoding=encoding, delimiter=delimiter, decimal=decimal, dates=dates)
+    return tables.parse(uploads.content(upload_id), encoding=encoding, delimiter=delimiter, decimal=decimal, dates=dates)
 
 
 def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:

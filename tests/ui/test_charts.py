@@ -18,7 +18,9 @@ def all_charts():
     yield charts.compare_chart({"a": CURVE, "b": CURVE}, title="t")
     yield charts_forecasting.series_chart(TIMES, np.ones((48, 2)), ["a", "b"], parts=(20, 30, 48))
     yield charts_forecasting.forecast_chart(TIMES, np.ones(48), 40, np.ones((12, 3)), title="t", rivals={"ets": np.ones(12)})
-    yield charts_forecasting.by_step_chart({"network": [1, 2], "ets": [2, 3]}, {"network": "N", "ets": "E"}, best="ets", unit="x")
+    yield charts_forecasting.by_step_chart(
+        {"network": np.array([1, 2]), "ets": np.array([2, np.nan])}, {"network": "N", "ets": "E"}, best="ets", measure="MAE"
+    )
     yield charts_forecasting.hidden_chart(TIMES, np.ones(48), np.ones((48, 4)), title="t")
     yield charts_forecasting.gates_chart(TIMES, path["gates"], names=dict.fromkeys("ifgorzna", "gate"))
     yield charts_forecasting.gradient_chart({"rnn": [1, 0.1, 0.0], "gru": [0.0, 0.0, 0.0]}, title="t", lowest=1e-6)

@@ -24,7 +24,7 @@ def windows(n=7, time=12, targets=2, known=3, horizon=5):
 
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("difference", ["none", "last value", "last season"])
+@pytest.mark.parametrize("difference", ["none", "last value", "last season", "last season and trend"])
 def test_every_forecaster_keeps_the_contract(model, transform, difference):
     past, known = windows()
     forecaster = network(model, transform=transform, difference=difference, layers=2)
@@ -86,6 +86,16 @@ def test_an_untrained_network_says_nearly_what_the_simple_forecast_says():
     base = forecaster.base(past)
     assert torch.equal(base[:, 0], past[:, -4]) and torch.equal(base[:, 4], past[:, -4])
     assert (forecaster(past, known)[..., 1] - base).abs().max() < 3
+
+
+def test_the_trend_is_the_growth_per_season():
+    line = 3.0 * torch.arange(20).double()  # season 4: 12 more each season
+    starts = torch.arange(0, 10).unsqueeze(1)
+    past, future = line[starts + torch.arange(5)].unsqueeze(-1), line[starts + 5 + torch.arange(5)].unsqueeze(-1)
+    forecaster = network(targets=1, difference="last season and trend")
+    forecaster.fit_scales(past, torch.zeros(10, 10, 3, dtype=torch.float64), future)
+    assert forecaster.trend.item() == pytest.approx(12)
+    assert torch.allclose(forecaster.base(past), future)
 
 
 @settings(max_examples=30, deadline=None)

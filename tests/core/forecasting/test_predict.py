@@ -39,9 +39,13 @@ def test_the_unit_of_mase_is_the_seasonal_naive_error():
     assert scores.seasonal_naive_error(np.array([1.0, 2, 3, 5, 5, 9]), 2) == pytest.approx((2 + 3 + 2 + 4) / 4)
 
 
-def test_error_by_step_skips_what_is_unknown():
-    forecast = np.zeros((2, 2, 3))
-    assert scores.error_by_step(forecast, np.array([[1.0, np.nan], [3.0, 4.0]])) == [2.0, 4.0]
+def test_measures_by_step_of_the_horizon():
+    forecast = np.zeros((2, 3, 3))
+    actual = np.array([[1.0, np.nan, np.nan], [3.0, 4.0, np.nan]])
+    found = scores.by_step(forecast, actual, unit=2.0, percent=False)
+    assert found["mae"] == [2.0, 4.0, None] and found["mase"] == [1.0, 2.0, None]
+    assert found["rmse"][0] == pytest.approx(np.sqrt(5)) and found["coverage"] == [0.0, 0.0, None]
+    assert found["mape"] == [None, None, None] and set(found) == set(scores.METRICS)
 
 
 # verdict

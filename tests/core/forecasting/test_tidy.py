@@ -2,15 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core import tables
 from core.errors import UserError
-from core.forecasting import parse, tidy
+from core.forecasting import tidy
 
 DAYS = pd.date_range("2024-01-01", periods=30, freq="D")
 
 
 def table(times=DAYS, **columns):
     columns = columns or {"x": np.arange(len(times), dtype=float)}
-    return parse.Table(pd.DataFrame({"t": times, **columns}))
+    return tables.Table(pd.DataFrame({"t": times, **columns}))
 
 
 def problems(found, kind):
@@ -113,8 +114,8 @@ def test_several_targets_and_covariates_known_in_advance():
         (table(DAYS[:1]), {}, "One row is not a series"),
         (table(x=np.full(30, 5.0)), {}, "constant"),
         (table(x=np.full(30, np.nan)), {}, "No column holds numbers|empty"),
-        (parse.Table(pd.DataFrame({"x": np.arange(5.0)})), {}, "No column holds dates"),
-        (parse.Table(pd.DataFrame({"t": DAYS, "name": ["a"] * 30})), {}, "'a' is not a number"),
+        (tables.Table(pd.DataFrame({"x": np.arange(5.0)})), {}, "No column holds dates"),
+        (tables.Table(pd.DataFrame({"t": DAYS, "name": ["a"] * 30})), {}, "'a' is not a number"),
         (table(), {"targets": ("t",)}, "is the time"),
         (table(), {"targets": ("nothing",)}, "no column"),
         (table(), {"time": "x"}, "does not hold dates"),
@@ -142,5 +143,5 @@ def test_one_wrong_year_does_not_make_a_billion_rows():
 
 
 def test_rows_can_stand_in_for_time():
-    series = tidy.tidy(parse.Table(pd.DataFrame({"x": np.arange(9.0)})), tidy.Choices(time=tidy.ROWS), "x")
+    series = tidy.tidy(tables.Table(pd.DataFrame({"x": np.arange(9.0)})), tidy.Choices(time=tidy.ROWS), "x")
     assert series.step == "row" and series.length == 9

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core import tables
 from core.errors import UserError
-from core.forecasting import parse, tidy
+from core.forecasting import tidy
 
 MONTHS = pd.date_range("2020-01-01", periods=40, freq="MS")
 
@@ -21,7 +22,7 @@ def csv(values=None, times=MONTHS, style="%Y-%m-%d", separator=",", header=("dat
 
 
 def read(content, **options):
-    table = parse.parse(content if isinstance(content, bytes) else content.encode(), **options)
+    table = tables.parse(content if isinstance(content, bytes) else content.encode(), **options)
     return table, tidy.tidy(table, tidy.Choices(), "x")
 
 
@@ -90,15 +91,15 @@ def test_a_decimal_comma_does_not_spoil_dates_with_points():
 
 
 def test_rows_longer_than_the_header_lose_nothing():
-    table = parse.parse(b"date,x\n2020-01-01,1,7\n2020-01-02,2,8\n2020-01-03,3,9\n")
+    table = tables.parse(b"date,x\n2020-01-01,1,7\n2020-01-02,2,8\n2020-01-03,3,9\n")
     assert list(table.frame) == ["date", "x", "column 3"] and table.frame["column 3"].tolist() == [7, 8, 9]
 
 
 def test_what_is_detected_can_be_overridden():
-    table = parse.parse(csv(values=[f"{n}.125" for n in range(40)], separator=";").encode(), decimal=",", delimiter=";")
+    table = tables.parse(csv(values=[f"{n}.125" for n in range(40)], separator=";").encode(), decimal=",", delimiter=";")
     assert table.frame["sales"].iloc[1] == 1125
     with pytest.raises(UserError, match="not ascii"):
-        parse.parse("é".encode() * 20, encoding="ascii")
+        tables.parse("é".encode() * 20, encoding="ascii")
 
 
 @pytest.mark.parametrize("write", ["excel", "parquet"])
@@ -140,12 +141,12 @@ def test_named_zones_survive_and_offsets_are_read_as_utc():
         (b"a" * 140_000 + b"\n1,2\n", "cell of this file is longer"),
         (b",".join(b"c%d" % n for n in range(5000)) + b"\n" + b",".join([b"1"] * 5000), "5,000 columns"),
         (b"x\n" + b"1\n" * 1_002_000, "1,000,000 rows"),
-        (b"x" * (parse.MAX_BYTES + 1), "limit is 50 MB"),
+        (b"x" * (tables.MAX_BYTES + 1), "limit is 50 MB"),
     ],
 )
 def test_what_is_no_table_is_refused_in_a_sentence(content, words):
     with pytest.raises(UserError, match=words):
-        parse.parse(content)
+        tables.parse(content)
 
 
 def test_a_zip_that_is_no_workbook_and_a_bomb():
@@ -155,12 +156,12 @@ def test_a_zip_that_is_no_workbook_and_a_bomb():
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("readme.txt", "x")
     with pytest.raises(UserError, match="zip archive"):
-        parse.parse(out.getvalue())
+        tables.parse(out.getvalue())
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("xl/workbook.xml", b"0" * (parse.MAX_UNPACKED + 1))
+        archive.writestr("xl/workbook.xml", b"0" * (tables.MAX_UNPACKED + 1))
     with pytest.raises(UserError, match="unpacks to more"):
-        parse.parse(out.getvalue())
+        tables.parse(out.getvalue())
 
 
 def test_columns_of_the_same_name_and_without_one():
@@ -170,22 +171,22 @@ def test_columns_of_the_same_name_and_without_one():
 
 
 def test_the_first_bad_cell_is_named():
-    table = parse.parse(csv(values=[1, 2, "oops", *range(37)]).encode())
+    table = tables.parse(csv(values=[1, 2, "oops", *range(37)]).encode())
     with pytest.raises(UserError, match=r"Row 3, column 'sales': 'oops' is not a number"):
         tidy.tidy(table, tidy.Choices(targets=("sales",)), "x")
 
 
 def test_a_million_rows_are_read_in_seconds():
-    times = pd.date_range("2000", periods=parse.MAX_ROWS, freq="min").strftime("%Y-%m-%d %H:%M:%S")
+    times = pd.date_range("2000", periods=tables.MAX_ROWS, freq="min").strftime("%Y-%m-%d %H:%M:%S")
     content = ("t,x\n" + "\n".join(f"{t},{n % 97}.5" for n, t in enumerate(times))).encode()
     _, series = read(content)
-    assert series.length == parse.MAX_ROWS and series.step == "min"
+    assert series.length == tables.MAX_ROWS and series.step == "min"
 
 
 def assert_table_or_sentence(content, **options):
     began = time.monotonic()
     try:
-        table = parse.parse(content, **options)
+        table = tables.parse(content, **options)
         tidy.tidy(table, tidy.Choices(), "x")
         tidy.tidy(table, tidy.Choices(time=tidy.ROWS), "x")
     except UserError as error:

@@ -19,7 +19,7 @@ import pandas as pd
 from charset_normalizer import from_bytes
 
 from core.errors import UserError
-from core.forecasting.stamps import MISSING, read_times
+from core.stamps import MISSING, read_times
 
 MAX_BYTES = 50 * 1024 * 1024
 MAX_ROWS = 1_000_000
@@ -268,7 +268,7 @@ def _is_value(cell: str) -> bool:
 
 def _too_large(rows: int, columns: int) -> str:
     if columns > MAX_COLUMNS:
-        return f"This file has {columns:,} columns; the limit is {MAX_COLUMNS}. Keep the time and what you want to forecast."
+        return f"This file has {columns:,} columns; the limit is {MAX_COLUMNS}. Keep those you need."
     return f"This file has more than {MAX_ROWS:,} rows (about {rows:,}). Keep the newest, or average over longer steps."
 
 
