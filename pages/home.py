@@ -1,13 +1,16 @@
 """What Manabi is: a card per capability with a small live picture of it, and the way in."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from core.runs import store
+from ui import gan_views
 from ui.charts import finished
 from ui.charts_forecasting import forecast_chart
+from ui.charts_gan import LAYERS
 from ui.forecasting_data import builtin_series
 from ui.session import engine_if_started, visitor
 from ui.words import plain
@@ -15,34 +18,70 @@ from ui.words import plain
 st.title("Manabi", icon=":material/neurology:")
 st.markdown("##### Bring your own data. Train a network while you watch. See inside it, and whether it was worth it.")
 
-EXAMPLE = "example-forecasting-airline-lstm"
-verdict = store.result(EXAMPLE)
-data = builtin_series("airline")
-with st.container(border=True):
-    left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
-    if verdict:
+PAGES = Path(__file__).parent
+
+
+def card(capability: str, title: str, icon: str, text: str, sentence: str, draw: Callable[[], None]) -> None:
+    """A capability: a small real picture, what it does, the verdict of an example, and the way in."""
+    with st.container(border=True):
+        left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
         with left:
-            finished(
-                lambda: forecast_chart(
-                    data.times(),
-                    data.values()[:, 0],
-                    verdict["origins"][-1],
-                    np.array(verdict["forecasts"]["network"])[:, 0],
-                    title="Airline passengers, forecast three years ahead",
-                ),
-                key="home_forecasting",
-                stamp=EXAMPLE,
-                alt=str(verdict["sentence"]),
-            )
-    with right:
-        st.subheader("Forecasting", anchor=False, icon=":material/show_chart:")
-        st.write(
-            "An RNN, LSTM or GRU learns your time series in seconds. Follow the numbers through its gates, watch the gradient "
-            "vanish, and read whether it beats last year's value."
-        )
-        if verdict:
-            st.caption(f":material/gavel: {verdict['sentence']}")
-        st.page_link(Path(__file__).with_name("forecasting.py"), label="Open forecasting", icon=":material/arrow_forward:")
+            draw()
+        with right:
+            st.subheader(title, anchor=False, icon=icon)
+            st.write(text)
+            st.caption(f":material/gavel: {sentence}")
+            st.page_link(PAGES / f"{capability}.py", label=f"Open {title}", icon=":material/arrow_forward:")
+
+
+def forecasting() -> None:
+    """What an LSTM forecasts."""
+    data = builtin_series("airline")
+    finished(
+        lambda: forecast_chart(
+            data.times(),
+            data.values()[:, 0],
+            airline["origins"][-1],
+            np.array(airline["forecasts"]["network"])[:, 0],
+            title="Airline passengers, forecast three years ahead",
+        ),
+        key="home_forecasting",
+        stamp="home",
+        alt=str(airline["sentence"]),
+    )
+
+
+def gan() -> None:
+    """What a generator makes, and what the discriminator thinks of it."""
+    run = store.read("example-gan-ring8")
+    sample = store.sample(run.id, store.sample_steps(run.id)[-1])
+    finished(
+        lambda: gan_views.picture_of(run, sample, list(LAYERS[:3]), "Eight clusters, made out of noise"),
+        key="home_gan",
+        stamp="home",
+        alt=str(ring["sentence"]),
+    )
+
+
+airline, ring = store.result("example-forecasting-airline-lstm") or {}, store.result("example-gan-ring8") or {}
+card(
+    "forecasting",
+    "Forecasting",
+    ":material/show_chart:",
+    "An RNN, LSTM or GRU learns your time series in seconds. Follow the numbers through its gates, watch the gradient "
+    "vanish, and read whether it beats last year's value.",
+    str(airline["sentence"]),
+    forecasting,
+)
+card(
+    "gan",
+    "GAN",
+    ":material/swords:",
+    "A generator and a discriminator fight over points or pictures of yours. Go through one update part by part, watch a "
+    "collapse and heal it, and read in numbers how good the samples are.",
+    str(ring["sentence"]),
+    gan,
+)
 
 steps = st.columns(3, border=True)
 for column, (icon, title, text) in zip(
@@ -51,14 +90,14 @@ for column, (icon, title, text) in zip(
         (
             ":material/upload_file:",
             "Yours",
-            "CSV, Excel or Parquet from your own desk. Nothing leaves this server, and every example works without a network.",
+            "Tables, pictures or a drawing of your own. Nothing leaves this server, and every example works without a network.",
         ),
         (
             ":material/visibility:",
             "Open",
             "Pause, step and slow down the training. Every number on the screen comes with the code that made it.",
         ),
-        (":material/balance:", "Honest", "A simple forecast competes under the same rules. If it wins, the page says so."),
+        (":material/balance:", "Honest", "A simple method competes under the same rules. If it wins, the page says so."),
     ),
     strict=True,
 ):

@@ -24,6 +24,12 @@ page = st.navigation(
                 icon=":material/show_chart:",
                 help="Train an RNN, LSTM or GRU on a time series of your own and see whether it beats simple forecasts.",
             ),
+            st.Page(
+                PAGES / "gan.py",
+                title="GAN",
+                icon=":material/swords:",
+                help="Watch a generator and a discriminator fight over points or pictures of your own.",
+            ),
         ],
         "Yours": [
             st.Page(

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import bounds, mark
+from core.config import bounds, choices, mark
 from core.runs import control, store
 from core.runs.metrics import Curve
 from ui.session import get_engine, guarded, link, look, reader, show_message, visitor
@@ -67,8 +67,7 @@ def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str]) -> None:
 
 def _words(run: store.Run) -> None:
     """Progress in words: step, time left, place in the queue."""
-    latest = reader(run.id).read().get("train/loss")
-    step = int(latest[0][-1]) if latest is not None and len(latest[0]) else run.step
+    step = max([run.step, *(int(steps[-1]) for steps, _ in reader(run.id).read().values() if len(steps))])
     if run.status == "queued":
         ahead = get_engine().place(run.id)
         st.caption(f"{ahead} run{'' if ahead == 1 else 's'} ahead of yours." if ahead else "Starting …")
@@ -80,7 +79,7 @@ def _words(run: store.Run) -> None:
     elif run.active:
         st.caption("Starting …")
     if not run.active and run.result == "pending":
-        st.caption("Scoring it against the simple forecasts …")
+        st.caption("Scoring it against the simple ways …")
 
 
 def _time_left(run: store.Run, step: int) -> str:
@@ -140,18 +139,18 @@ def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callab
     for name, info in type(config).model_fields.items():
         if not mark(info, "live"):
             continue
+        key_of, value = f"{key}_live_{name}", wanted["settings"].get(name, getattr(config, name))
+        facts: dict[str, Any] = {"key": key_of, "help": info.description}
+        facts["on_change"] = lambda name=name, key_of=key_of: ask(settings={name: st.session_state[key_of]})
+        label, options = info.title or name, choices(info)
         low, high = bounds(info)
-        st.number_input(
-            info.title or name,
-            None if low is None else float(low),
-            None if high is None else float(high),
-            value=float(wanted["settings"].get(name, getattr(config, name))),
-            step=float(mark(info, "step") or 0.01),
-            format="%g",
-            key=f"{key}_live_{name}",
-            help=info.description,
-            on_change=lambda name=name: ask(settings={name: st.session_state[f"{key}_live_{name}"]}),
-        )
+        if options:
+            st.segmented_control(label, options, default=value, required=True, **facts)
+        elif info.annotation is bool:
+            st.toggle(label, bool(value), **facts)
+        else:
+            lowest, highest = (None if end is None else float(end) for end in (low, high))
+            st.number_input(label, lowest, highest, value=float(value), step=float(mark(info, "step") or 0.01), format="%g", **facts)
 
 
 def _after(run: store.Run, key: str, mine: bool) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePath
+from typing import Any
 
 import streamlit as st
 
@@ -12,9 +14,12 @@ from ui.session import link, linked
 from ui.words import plain, say_error
 
 
-def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tuple[str, str] | None:
+def uploader(
+    capability: str, *, label: str, kinds: list[str], help: str, bundle: Callable[[dict[str, bytes]], bytes] | None = None
+) -> tuple[str, str] | None:
     """Let the visitor bring a file; returns its upload id and name, None while there is none.
 
+    bundle: makes one file of several, where several may be brought.
     The id lives in the link, so the file survives F5. It is not deleted before the retention of the server.
     """
     name = f"{capability}_upload"
@@ -30,21 +35,27 @@ def uploader(capability: str, *, label: str, kinds: list[str], help: str) -> tup
                 st.markdown(f":material/description: **{plain(title)}**")
                 st.button("Bring another file", key=f"{capability}_another", icon=":material/upload:", on_click=link, args=(name, ""))
             return upload_id, title
-    turn = st.session_state.setdefault(f"{capability}_turn", 0)
+    turn = st.session_state.setdefault(f"{capability}_upload_turn", 0)
     try:
-        file = st.file_uploader(label, type=kinds, key=f"{capability}_file_{turn}", help=help)
+        brought = st.file_uploader(label, type=kinds, key=f"{capability}_file_{turn}", help=help, accept_multiple_files=bool(bundle))
     except st.errors.StreamlitAPIException:  # a browser that sends another kind of file than it was asked for
         st.error(f"Please bring one of these: {', '.join(kinds)}.", icon=":material/error:")
         return None
-    if file is None:
+    files: list[Any] = [] if not brought else list(brought) if bundle else [brought]
+    if not files:
         most = st.get_option("server.maxUploadSize")
         st.caption(f"At most {most} MB. A file shown in red was not taken: it is larger, or of another kind.")
         return None
     try:
-        upload_id = uploads.save(file.getvalue(), PurePath(file.name).name)
+        title = PurePath(files[0].name).name if len(files) == 1 else f"{len(files)} files"
+        if bundle and len(files) > 1:
+            content = bundle({f"{n} {PurePath(file.name).name}": file.getvalue() for n, file in enumerate(files)})
+        else:
+            content = files[0].getvalue()
+        upload_id = uploads.save(content, title)
     except UserError as error:
         say_error(error)
         return None
-    st.session_state[f"{capability}_turn"] = turn + 1  # a fresh uploader: the old one's memory is freed
+    st.session_state[f"{capability}_upload_turn"] = turn + 1  # a fresh uploader: the old one's memory is freed
     link(name, upload_id)
     st.rerun()

@@ -65,48 +65,8 @@ def train(
             run.config = run.config.updated(update)
 
 
-def main() -> None:
-    """Train on a built-in series; print the progress and the verdict, or save the whole run into a folder."""
-    import shutil
-    from pathlib import Path
-
-    from pydantic import Field
-    from pydantic_settings import CliApp
-
-    from core.device import prepare
-    from core.forecasting.data import builtin
-    from core.forecasting.predict import verdict
-    from core.runs import files, store, worker
-
-    class Command(ForecastingConfig):
-        """Train a recurrent forecaster on a built-in series."""
-
-        data: str = Field("airline", description="Built-in series: airline, co2, sunspots, nile, elnino.")
-        preset: str = Field("", description="Start from this preset; other options come on top.")
-        save: str = Field("", description="Folder that becomes the run's folder: weights, metrics, samples, verdict.")
-
-    command = CliApp.run(Command)
-    given = {name: value for name, value in command.differing().items() if name in ForecastingConfig.model_fields}
-    config, series = ForecastingConfig.from_preset(command.preset).updated(given), builtin(command.data)
-    if command.save:
-        run = store.create("forecasting", config, series, data=series.name)
-        worker.train_here(run.id)
-        shutil.rmtree(command.save, ignore_errors=True)
-        (store.folder(run.id) / files.RESERVE).unlink()
-        shutil.move(store.folder(run.id), Path(command.save))
-        return
-    last: list[Progress] = []
-
-    def kept() -> Generator[Progress, Update | None, None]:
-        for progress in train(config, series, device=prepare(THREADS, config.seed)):
-            last[:] = [progress]
-            yield progress
-
-    for line in worker.progress_lines(kept()):
-        print(line)
-    if last[0].checkpoint:
-        print(verdict(config, series, last[0].checkpoint())["sentence"])
-
-
 if __name__ == "__main__":
-    main()
+    from core.forecasting.data import BUILTIN
+    from core.runs import command
+
+    command.main("forecasting", data="airline", names=", ".join(BUILTIN))

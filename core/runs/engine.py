@@ -126,8 +126,10 @@ class Engine:
 
     # runs
 
-    def start(self, capability: str, configs: Sequence[Config], dataset: Any, *, visitor: str, data: str = "") -> list[store.Run]:
-        """Make a run for each config, mates of each other, and queue them in this order.
+    def start(
+        self, capability: str, configs: Sequence[Config], dataset: Any, *, visitor: str, data: str = "", beside: Sequence[str] = ()
+    ) -> list[store.Run]:
+        """Make a run for each config, mates of each other and of the runs `beside`, and queue them in this order.
 
         Raises `UserError` if a limit of the demo forbids it or the disk is full.
         """
@@ -135,7 +137,7 @@ class Engine:
         owner = store.owner_of(visitor)
         runs = [store.create(capability, config, dataset, data=data, owner=owner) for config in configs]
         for run in runs:
-            store.change(run.id, mates=[mate.id for mate in runs if mate.id != run.id])
+            store.change(run.id, mates=[*(mate.id for mate in runs if mate.id != run.id), *beside])
             store.remember(visitor, run.id)
         return [self._enqueue(run) for run in runs]
 

@@ -48,7 +48,7 @@ def test_home_leads_to_a_capability(server, page):
     page.goto(server.url)
     page.get_by_role("heading", name="Manabi").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()  # the live miniature
-    page.get_by_role("link", name="Open forecasting").click()
+    page.get_by_role("link", name="Open Forecasting").click()
     page.get_by_role("heading", name="Forecasting", level=1).wait_for()
     assert page.errors == []
 

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from core.forecasting.config import ForecastingConfig
 from core.runs import store
@@ -12,19 +11,6 @@ from ui.live_plot import BUNDLE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
-
-
-@pytest.fixture
-def app(runs_folder):
-    return AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=90).run()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def end_the_engine():
-    yield
-    from ui.session import get_engine
-
-    get_engine.clear()
 
 
 def opened(app, name, **parameters):

@@ -1,0 +1,67 @@
+"""`python -m core.<capability>.train`: a training on the command line, without the dashboard."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, create_model
+from pydantic_settings import CliApp
+
+from core import capabilities
+from core.device import prepare
+from core.progress import Progress, Update
+from core.runs import checkpoints, files, store, worker
+
+
+def main(capability: str, *, data: str, names: str) -> None:
+    """Train on a built-in dataset; print the progress and the verdict, or save the whole run into a folder.
+
+    Every field of the capability's config is an option. data: the dataset taken if none is named; names: those there are.
+    """
+    kind = capabilities.config_class(capability)
+    extra: dict[str, Any] = {
+        "data": (str, Field(data, description=f"Built-in dataset: {names}.")),
+        "preset": (str, Field("", description="Start from this preset; other options come on top.")),
+        "save": (str, Field("", description="Folder that becomes the run's folder: weights, metrics, samples, verdict.")),
+    }
+    command: Any = CliApp.run(create_model("Command", __base__=kind, **extra))
+    given = {name: value for name, value in command.differing().items() if name in kind.model_fields}
+    config = kind.from_preset(command.preset).updated(given)
+    dataset = capabilities.module(capability, "data").builtin(command.data)
+    if command.save:
+        _save(capability, config, dataset, Path(command.save))
+    else:
+        _print(capability, config, dataset)
+
+
+def _save(capability: str, config: Any, dataset: Any, target: Path) -> None:
+    run = store.create(capability, config, dataset, data=dataset.name)
+    worker.train_here(run.id)
+    folder = store.folder(run.id)
+    saved = checkpoints.read(folder)
+    if saved:  # what ships is to be used, not resumed: the optimiser's moments would double its size
+        kept = {name: value for name, value in saved.tensors.items() if "optimiser" not in name and not name.startswith("random.")}
+        checkpoints.write(folder, type(saved)(kept, saved.state))
+    shutil.rmtree(target, ignore_errors=True)
+    (folder / files.RESERVE).unlink()
+    shutil.move(folder, target)
+    print(json.loads((target / store.RESULT).read_bytes())["sentence"])
+
+
+def _print(capability: str, config: Any, dataset: Any) -> None:
+    part = capabilities.module(capability, "train")
+    last: list[Progress] = []
+
+    def kept() -> Generator[Progress, Update | None, None]:
+        for progress in part.train(config, dataset, device=prepare(part.THREADS, config.seed)):
+            last[:] = [progress]
+            yield progress
+
+    for line in worker.progress_lines(kept()):
+        print(line)
+    if last[0].checkpoint:
+        print(capabilities.module(capability, "predict").verdict(config, dataset, last[0].checkpoint())["sentence"])

@@ -1,0 +1,156 @@
+"""GAN: data, settings, train, use, roles, look inside, how it works."""
+
+import dataclasses
+
+import streamlit as st
+
+from core import source
+from core.errors import UserError
+from core.gan.config import GanConfig
+from core.gan.data import Samples
+from core.runs import store
+from ui import explain, gan_inside, gan_play, gan_views
+from ui.config_form import apply, config_form
+from ui.gan_data import PREFIX, data_block
+from ui.run_panel import run_panel
+from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
+from ui.words import plain, say_error
+
+EXAMPLE = "example-gan-ring8"
+SHIPPED = "example-gan-fashion"
+METRICS = source.constant("core.gan.train", "METRICS")
+
+
+def start(samples: Samples, config: GanConfig) -> None:
+    """Queue a run and open it."""
+    try:
+        runs = get_engine().start(PREFIX, [config], samples, visitor=visitor(), data=samples.name)
+    except UserError as error:
+        say_error(error)
+        return
+    link(f"{PREFIX}_run", runs[0].id)
+    st.rerun()
+
+
+def setup(samples: Samples | None) -> None:
+    """Settings and the start buttons. A fragment: a slider reruns this alone."""
+    st.header("Settings", divider="gray")
+    config = config_form(GanConfig, PREFIX)
+    if config and samples and config.conditional and samples.labels is None:
+        say_error("Class-conditional networks need classes, and this dataset has none. Switch the setting off.")
+        config = None
+    st.header("Train", divider="gray")
+    with st.container(horizontal=True):
+        train = st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (samples and config))
+        shipped = bool(samples and samples.builtin == "fashion" and store.exists(SHIPPED))
+        warm = shipped and st.button(
+            "Go on from shipped weights",
+            icon=":material/fork_right:",
+            disabled=not config,
+            help="Start from the Fashion-MNIST networks that come with Manabi; layers, widths and noise are set to theirs.",
+        )
+    if samples and config and train:
+        start(samples, config)
+    if samples and config and warm:
+        shape = ("g_layers", "g_width", "d_layers", "d_width", "latent_dim", "noise", "conditional", "packing", "spectral_norm")
+        theirs = {name: store.read(SHIPPED).config[name] for name in shape}
+        start(dataclasses.replace(samples, start=gan_views.weights_of(SHIPPED)), config.updated(theirs))
+
+
+@guarded
+def again(run_id: str) -> None:
+    """The same settings, data and seed once more, beside the first."""
+    run = look(run_id)
+    gan_views.start_beside(run, GanConfig.model_validate(run.config), gan_views.samples_of(run_id).start)
+
+
+st.title("GAN", icon=":material/swords:")
+st.markdown("A generator makes samples out of noise, a discriminator tells them from real ones. Each learns from the other.")
+run = current_run(PREFIX)
+warm_up()
+show_message()
+
+st.header("Data", divider="gray")
+samples = data_block()
+st.fragment(setup)(samples)
+if not run:
+    st.info(
+        "Nothing of yours is open. These are finished examples: a ring of eight clusters, the same game collapsed, and clothes.",
+        icon=":material/lightbulb:",
+    )
+shown = run or store.read(EXAMPLE)
+family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.markdown(f"**{plain(store.name(shown))}**")
+    for mate in family[1:]:
+        st.button(
+            plain(store.name(mate)),
+            key=f"open_{mate.id}",
+            icon=":material/swap_horiz:",
+            help="Open the run beside it.",
+            on_click=link,
+            args=(f"{PREFIX}_run", mate.id),
+        )
+    st.button(
+        "Use these settings",
+        key="take_settings",
+        icon=":material/tune:",
+        help="Fill the form with the settings of this run.",
+        on_click=lambda: apply(GanConfig, PREFIX, GanConfig.model_validate(shown.config)),
+    )
+    if not store.is_example(shown.id):
+        st.button(
+            "Same seed again",
+            key="again",
+            icon=":material/replay:",
+            help="From scratch, beside this run.",
+            on_click=again,
+            args=(shown.id,),
+        )
+beside = family if not store.is_example(shown.id) else [shown]
+
+
+def live(current: store.Run, curves: dict) -> None:
+    """The live figures of a run, and of those beside it."""
+    gan_views.live(current, curves)
+    if len(beside) > 1:
+        gan_views.race(beside)
+
+
+run_panel(beside, live, key=f"panel_{shown.id[-12:]}")
+gan_views.health(shown)
+with st.expander("What the curves mean", icon=":material/help:"):
+    for name, text in (METRICS | {f"quality/{name}": text for name, text in gan_views.MEASURES.items()}).items():
+        st.markdown(f"- `{name}`: {text}")
+if shown.result == "ready":
+    gan_views.verdict(shown)
+with st.expander("Replay the whole fight", icon=":material/history:", on_change="rerun") as scrubber:
+    if scrubber.open:
+        st.fragment(gan_views.history)(shown)
+
+has_weights = store.checkpoint_step(shown.id) > 0
+use, role, inside, how = st.tabs(["Use", "Play a role", "Look inside", "How it works"], on_change="rerun", key="gan_tab")
+for tab, title, block in (
+    (use, "Use", gan_play.use),
+    (role, "Play a role", gan_play.roles),
+    (inside, "Look inside", gan_inside.inside),
+):
+    if tab.open:
+        with tab:
+            st.header(title, divider="gray")
+            if has_weights:
+                st.fragment(block)(shown)
+            else:
+                st.caption("As soon as there are weights, this is open to you.")
+            if tab is use and has_weights:
+                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
+                explain.permalink("gan", {f"{PREFIX}_run": shown.id})
+if how.open:
+    with how:
+        st.header("How it works", divider="gray")
+        explain.readme("gan")
+        explain.settings_table(GanConfig)
+        explain.show_code("core.gan.models", "Generator")
+        explain.show_code("core.gan.models", "Discriminator")
+        explain.show_code("core.gan.objectives", "OBJECTIVES", label="The objectives that are played")
+        explain.show_code("core.gan.train", "train", label="The training loop that ran")
