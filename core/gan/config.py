@@ -42,7 +42,7 @@ class GanConfig(Config):
             "steps": 1500,
         },
         "Digits": {**_PICTURES, "steps": 1200},
-        "Fashion": {**_PICTURES, "steps": 2000},
+        "Fashion": {**_PICTURES, "steps": 1200},
     }
 
     objective: Literal["minimax", "non-saturating", "least squares", "hinge", "wasserstein", "relativistic"] = Field(

@@ -142,7 +142,7 @@ BUILTIN = {
     ),
     "grid100": Shape(
         "Grid of 100",
-        "100 small clusters, ten by ten. Its preset tells both networks the cluster; without that, even long training finds less than half.",
+        "100 small clusters, ten by ten. Its preset tells both networks the cluster; without, less than half are found.",
         "Grid of 100",
         modes=_square(10),
         mode_names=_square_names(10),
