@@ -138,7 +138,8 @@ def bare_loop(steps: int) -> float:
         objective.generator(d(real), d(g(torch.randn(SPEED.batch_size, SPEED.latent_dim)))).backward()
         g_optimiser.step()
         d.requires_grad_(True)
-        torch._foreach_lerp_(list(run.average.parameters()), list(g.parameters()), 1 - SPEED.ema)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(run.average.parameters()), list(g.parameters()), 1 - SPEED.ema)
     return steps / (time.perf_counter() - began)
 
 

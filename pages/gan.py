@@ -118,7 +118,7 @@ def live(current: store.Run, curves: dict) -> None:
 
 
 run_panel(beside, live, key=f"panel_{shown.id[-12:]}")
-gan_views.health(shown)
+gan_views.remedies(shown)
 with st.expander("What the curves mean", icon=":material/help:"):
     for name, text in (METRICS | {f"quality/{name}": text for name, text in gan_views.MEASURES.items()}).items():
         st.markdown(f"- `{name}`: {text}")

@@ -21,7 +21,6 @@ def table() -> None:
         key="runs_table",
         on_select="rerun",
         selection_mode="multi-row",
-        column_config={"validation loss": st.column_config.NumberColumn(format="%.4g")},
         alt="Your runs: status, capability, settings that differ, final metrics",
     )
     chosen = [current[row].id for row in event.selection.rows if row < len(current)]

@@ -81,10 +81,11 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
         live_plot(charts_gan.flow_chart(int(part[1][-1]), revision=run.id), key=f"flow_{run.id}")
     steps = store.sample_steps(run.id)
     layers = _layers(run, "live")
+    sample = store.sample(run.id, steps[-1]) if steps else {}
+    notice(run, curves, sample)
     left, right = st.columns([5, 4])
     with left:
         if steps:
-            sample = store.sample(run.id, steps[-1])
             if sample:
                 what = "Samples" if samples_of(run.id).points else "The same 64 noises"
                 live_plot(picture_of(run, sample, layers, f"{what}, round {steps[-1]:,}"), key=f"cloud_{run.id}")
@@ -171,16 +172,24 @@ def _distinct(runs: list[store.Run]) -> list[str]:
     return names
 
 
-def health(run: store.Run) -> None:
-    """Mode collapse and a D that has won, in words; remedies that start beside this run."""
+def notice(run: store.Run, curves: dict[str, Curve], sample: dict[str, np.ndarray]) -> None:
+    """Mode collapse and a D that has won, in words and by name, as soon as the measurements show it."""
     data = samples_of(run.id)
-    found = findings(reader(run.id).read(), len(data.mode_names))
-    result = store.result(run.id)
+    found = findings(curves, len(data.mode_names))
     if not found:
         return
-    missing = f" Missing: {', '.join(result['missing'])}." if result and result["missing"] else ""
+    lost = [name for name, covered in zip(data.mode_names, sample.get("covered", ()), strict=False) if not covered]
+    missing = f" Missing: {', '.join(lost[:12])}{' and more' if len(lost) > 12 else ''}." if lost else ""
     lines = [f"- {finding.sentence}{missing if finding.kind == 'modes' else ''}" for finding in found]
     st.warning("\n".join(lines), icon=":material/personal_injury:")
+    if run.active:
+        st.caption("Once it has ended, or you stop it, remedies are offered below.")
+
+
+def remedies(run: store.Run) -> None:
+    """For a run that ended sick: changes that help, each started beside it."""
+    if run.active or not findings(reader(run.id).read(), len(samples_of(run.id).mode_names)):
+        return
     with st.expander("Remedies, side by side with this run", icon=":material/healing:", expanded=True):
         for remedy in REMEDIES:
             if all(run.config.get(name) == value for name, value in remedy.changes.items()):

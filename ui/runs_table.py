@@ -18,6 +18,7 @@ from ui.session import get_engine, guarded, reader, visitor
 from ui.words import plain, say_error
 
 PAGES = Path(__file__).parents[1] / "pages"
+MAIN = ("val/loss", "quality/frechet", "quality/wasserstein")  # the first of them that a run has is told
 
 
 def my_runs() -> list[store.Run]:
@@ -47,8 +48,8 @@ def rows(runs: list[store.Run]) -> pd.DataFrame:
                 "status": BADGES[run.status][0],
                 "capability": run.capability,
                 "settings that differ": ", ".join(f"{name} {value}" for name, value in different[run.id].items()) or "–",
-                "validation loss": latest.get("val/loss"),
-                "beats simple forecasts": ("yes" if result["beats"] else "no") if "beats" in result else "–",
+                "measure": next((f"{name} {latest[name]:.3g}" for name in MAIN if name in latest), "–"),
+                "beats the simple way": ("yes" if result["beats"] else "no") if "beats" in result else "–",
                 "steps": run.step,
                 "started": _ago(run.created),
             }
@@ -69,7 +70,8 @@ def compare(runs: list[store.Run]) -> None:
     if not metrics:
         st.caption("These runs have no metric in common yet.")
         return
-    metric = st.selectbox("Metric", metrics, index=metrics.index("val/loss") if "val/loss" in metrics else 0, key="runs_metric")
+    first = next((name for name in MAIN if name in metrics), metrics[0])
+    metric = st.selectbox("Metric", metrics, index=metrics.index(first), key="runs_metric")
     names = _distinct([store.name(run) for run in runs])
     curves = {name: reader(run.id).read()[metric] for name, run in zip(names, runs, strict=True)}
     live_plot(compare_chart(curves, title=metric, revision=metric), key="runs_compare")

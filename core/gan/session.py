@@ -82,6 +82,7 @@ class Session:
         self.probe = draw_noise(config, probes, random).to(device)
         self.probe_labels = torch.arange(probes, device=device) % max(1, len(data.classes)) if config.conditional else None
         self.reference = self._reference(probes)
+        self.covered: np.ndarray | None = None  # which modes were, when last measured
 
     def _optimiser(self, network: nn.Module, kind: str) -> torch.optim.Optimizer:
         if kind == "adam":
@@ -164,6 +165,8 @@ class Session:
         fake = self.average.to_data(self.average(self.probe, self.probe_labels)).cpu().numpy()
         if self.data.points:
             found = quality.of_points(self.reference, fake, self.data.modes, self.data.spread)
+            if self.data.modes is not None:
+                self.covered, _ = quality.modes_covered(fake, self.data.modes, self.data.spread)
         else:
             seen = judge.look(judge.load(self.data.builtin), to_pictures(fake))
             asked = None if self.probe_labels is None else self.probe_labels.cpu().numpy()
@@ -184,6 +187,8 @@ class Session:
         found = points_view(self) if self.data.points else pictures_view(self)
         for network, before in modes:
             network.train(before)
+        if self.covered is not None:
+            found["covered"] = self.covered.astype(np.uint8)
         for name, network in (("g", self.generator), ("d", self.discriminator)):
             layers = weighted(network)
             found[f"{name}_weights"] = np.array([float(layer.weight.detach().norm()) for layer in layers], np.float32)
