@@ -96,11 +96,11 @@ def engine_speed(engine: Engine, seconds: float = 3.0) -> float:
     return (last - first) / (ended - began)
 
 
-def at_a_write(reader: MetricsReader) -> tuple[int, float]:
+def at_a_write(reader: MetricsReader, metric: str = "train/loss") -> tuple[int, float]:
     """Wait for the worker's next write; the step it brought and the time."""
     size = reader.path.stat().st_size
     until(lambda: reader.path.stat().st_size > size)
-    return int(reader.read()["train/loss"][0][-1]), time.perf_counter()
+    return int(reader.read()[metric][0][-1]), time.perf_counter()
 
 
 def call_ms(engine: Engine, count: int) -> list[float]:

@@ -17,7 +17,7 @@ from ui.session import current_run, get_engine, guarded, link, look, show_messag
 from ui.words import plain, say_error
 
 EXAMPLE = "example-gan-ring8"
-SHIPPED = "example-gan-fashion"
+SHIPPED = {"ring8": "example-gan-ring8", "fashion": "example-gan-fashion"}  # dataset -> the run whose weights come with Manabi
 METRICS = source.constant("core.gan.train", "METRICS")
 
 
@@ -42,19 +42,19 @@ def setup(samples: Samples | None) -> None:
     st.header("Train", divider="gray")
     with st.container(horizontal=True):
         train = st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (samples and config))
-        shipped = bool(samples and samples.builtin == "fashion" and store.exists(SHIPPED))
+        shipped = SHIPPED.get(samples.builtin, "") if samples else ""
         warm = shipped and st.button(
             "Go on from shipped weights",
             icon=":material/fork_right:",
             disabled=not config,
-            help="Start from the Fashion-MNIST networks that come with Manabi; layers, widths and noise are set to theirs.",
+            help="Start from the networks that come with Manabi for this dataset; layers, widths and noise are set to theirs.",
         )
     if samples and config and train:
         start(samples, config)
     if samples and config and warm:
         shape = ("g_layers", "g_width", "d_layers", "d_width", "latent_dim", "noise", "conditional", "packing", "spectral_norm")
-        theirs = {name: store.read(SHIPPED).config[name] for name in shape}
-        start(dataclasses.replace(samples, start=gan_views.weights_of(SHIPPED)), config.updated(theirs))
+        theirs = {name: store.read(shipped).config[name] for name in shape}
+        start(dataclasses.replace(samples, start=gan_views.weights_of(shipped)), config.updated(theirs))
 
 
 @guarded
@@ -117,7 +117,7 @@ def live(current: store.Run, curves: dict) -> None:
         gan_views.race(beside)
 
 
-run_panel(beside, live, key=f"panel_{shown.id[-12:]}")
+run_panel(beside, live, key=f"panel_{shown.id[-12:]}", plain_wish=gan_views.whole_rounds)
 gan_views.remedies(shown)
 with st.expander("What the curves mean", icon=":material/help:"):
     for name, text in (METRICS | {f"quality/{name}": text for name, text in gan_views.MEASURES.items()}).items():

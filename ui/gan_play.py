@@ -13,14 +13,15 @@ from core.gan.data import Samples
 from core.runs import store
 from ui import charts, charts_gan
 from ui.explain import safe_csv
-from ui.gan_views import axes_of, samples_of
+from ui.gan_views import samples_of
 from ui.live_plot import live_plot
 from ui.session import cached_call, call, run_stamp
 
 PREDICT = "core.gan.predict"
+NEAREST = 32  # samples shown beside their nearest training picture: rows of eight
 WALK = 9  # pictures on the way between two samples
 GUESSES = 12  # samples in a round of guessing
-CANVAS = 420  # pixels a side
+CANVAS = 340  # pixels a side
 
 
 def use(run: store.Run) -> None:
@@ -51,14 +52,14 @@ def _class_choice(run: store.Run, data: Samples, none: str) -> int | None:
     """Which class to make, for networks that know classes."""
     if not run.config["conditional"] or not data.classes:
         return None
-    names = [none, *data.classes]
-    chosen = st.selectbox("Class", names, key=f"class_{run.id}", help="What G is asked for.")
-    return names.index(chosen) - 1 if chosen != none else None
+    names = [*([none] if none else []), *data.classes]
+    place = st.selectbox("Class", range(len(names)), format_func=names.__getitem__, key=f"class_{bool(none)}_{run.id}")
+    return place if not none else place - 1 if place else None
 
 
 def _points(run: store.Run, data: Samples, answer: dict[str, np.ndarray]) -> None:
     sample = {"fake": answer["values"]}
-    chart = charts_gan.cloud_chart(data.values, sample, axes_of(run.id, 41), title="New samples", revision=run.id)
+    chart = charts_gan.cloud_chart(data.values, sample, data.axes(), title="New samples", revision=run.id)
     table = pd.DataFrame({"x": answer["values"][:, 0], "y": answer["values"][:, 1], "D": answer["logits"]})
     if answer["labels"] is not None:
         table["class"] = [data.classes[kind] for kind in answer["labels"]]
@@ -115,7 +116,8 @@ def _latent(run: store.Run, data: Samples, seed: int, label: int | None) -> None
     shown = mixed([unit(n) for n in range(8)])
     if shown is None:
         return
-    st.image(charts_gan.png(charts_gan.sheet(shown, 8), 4), caption="Samples 1 to 8 of this seed")
+    kind = f", each as {data.classes[label or 0]}" if run.config["conditional"] else ""
+    st.image(charts_gan.png(charts_gan.sheet(shown, 8), 4), caption=f"Samples 1 to 8 of this seed{kind}")
     normal = run.config["noise"] == "normal"
     with st.container(horizontal=True):
         start = st.selectbox("Walk from", range(1, 9), key=f"from_{run.id}") - 1
@@ -146,11 +148,15 @@ def _latent(run: store.Run, data: Samples, seed: int, label: int | None) -> None
 
 
 def _nearest(run: store.Run, seed: int, label: int | None) -> None:
-    found = cached_call(PREDICT, "nearest", stamp=run_stamp(run), run_id=run.id, seed=seed, count=8, label=label)
+    found = cached_call(PREDICT, "nearest", stamp=run_stamp(run), run_id=run.id, seed=seed, count=NEAREST, label=label)
     if found is None:
         return
-    both = np.concatenate([found["pictures"], found["neighbours"]])
-    st.image(charts_gan.png(charts_gan.sheet(both, 8), 4), caption="Above: samples. Below: the nearest picture that was learned from.")
+    rows = [found[name].reshape(-1, 8, *found[name].shape[1:]) for name in ("pictures", "neighbours")]
+    both = np.stack(rows, 1).reshape(-1, *found["pictures"].shape[1:])  # a row of samples, then a row of their neighbours
+    st.image(
+        charts_gan.png(charts_gan.sheet(both, 8), 4),
+        caption="In turn: a row of samples, and below the nearest pictures that were learned from.",
+    )
     mine, usual = float(np.median(found["distance"])), float(found["usual"])
     if np.isfinite(usual):
         word = "closer than" if mine < 0.7 * usual else "about as far as" if mine < 1.3 * usual else "farther than"
@@ -210,8 +216,9 @@ def _discriminator(run: store.Run, data: Samples) -> None:
 
 def _generator(run: store.Run, data: Samples) -> None:
     """Place points and hear what D says."""
-    x, y = axes_of(run.id, 41)
-    view = cached_call("core.gan.interpret", "surface", stamp=run_stamp(run), run_id=run.id)
+    x, y = data.axes()
+    label = _class_choice(run, data, "") or 0
+    view = cached_call("core.gan.interpret", "surface", stamp=run_stamp(run), run_id=run.id, label=label)
     if view is None:
         return
     st.caption("Fool D: click where you would put samples, or type a place. D's view stays hidden until you ask for it.")
@@ -231,10 +238,13 @@ def _generator(run: store.Run, data: Samples) -> None:
     points = [*clicked, *places]
     if not points:
         return
-    logits = call(PREDICT, "opinion", run_id=run.id, values=points)
+    logits = call(PREDICT, "opinion", run_id=run.id, values=points, label=label)
     if logits is None:
         return
-    real = cached_call(PREDICT, "opinion", stamp=run_stamp(run), run_id=run.id, values=data.values[: data.train][:500].tolist())
+    known = data.values[: data.train]
+    if run.config["conditional"] and data.labels is not None:
+        known = known[data.labels[: data.train] == label]
+    real = cached_call(PREDICT, "opinion", stamp=run_stamp(run), run_id=run.id, values=known[:500].tolist(), label=label)
     low = float(np.percentile(real, 10)) if real is not None else 0.0
     fooled = int((logits >= low).sum())
     with right:
@@ -242,7 +252,7 @@ def _generator(run: store.Run, data: Samples) -> None:
             "Points that fool D", f"{fooled} of {len(points)}", help="D gives them more than it gives the worst tenth of real samples."
         )
     if shown:
-        chart = charts.figure(title="What D thinks", height=CANVAS, hovermode="closest")
+        chart = charts.figure(title="What D thinks", height=420, hovermode="closest")
         chart["data"] += [charts_gan.surface(view["logits"], x, y), charts_gan.dots(np.array(points), "yours", charts.RIVAL, size=9)]
         live_plot(chart, key=f"fooled_{run.id}")
 
@@ -251,7 +261,7 @@ def _clicks(run: store.Run, data: Samples, x: np.ndarray, y: np.ndarray) -> list
     """Points placed on a canvas over the real samples, in the data's units."""
     from streamlit_drawable_canvas import st_canvas
 
-    size = 340
+    size = CANVAS
     drawing = st_canvas(
         drawing_mode="point",
         point_display_radius=4,

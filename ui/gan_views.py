@@ -13,7 +13,7 @@ from core.errors import UserError
 from core.gan.config import GanConfig
 from core.gan.data import Samples
 from core.gan.diagnose import REMEDIES, Remedy, findings
-from core.runs import store
+from core.runs import control, store
 from core.runs.metrics import Curve
 from ui import charts, charts_gan
 from ui.live_plot import live_plot
@@ -35,27 +35,17 @@ LABELS = {
 }
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)  # frozen: nobody changes it, and copying it each second would cost
 def samples_of(run_id: str) -> Samples:
     """The dataset of a run, from its folder."""
     return store.dataset(run_id)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def axes_of(run_id: str, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """x and y of D's surface (as `core.gan.session.surface_axes`), for points.  # (side,), (side,)"""
-    data = samples_of(run_id)
-    low, high = data.values.min(0), data.values.max(0)
-    margin = 0.15 * np.maximum(high - low, 1e-6)
-    return tuple(np.linspace(low[k] - margin[k], high[k] + margin[k], side, dtype=np.float32) for k in (0, 1))  # type: ignore[return-value]
 
 
 def picture_of(run: store.Run, sample: dict[str, np.ndarray], layers: list[str], title: str) -> Any:
     """The chart of one sample: a cloud of points with what is around it, or a sheet of pictures."""
     data = samples_of(run.id)
     if data.points:
-        axes = axes_of(run.id, len(sample["surface"]))
-        return charts_gan.cloud_chart(data.values[: data.train], sample, axes, layers=layers, title=title, revision=run.id)
+        return charts_gan.cloud_chart(data.values[: data.train], sample, data.axes(), layers=layers, title=title, revision=run.id)
     return charts_gan.sheet_chart(sample["pictures"], title=title, revision=run.id)
 
 
@@ -74,11 +64,11 @@ def _layers(run: store.Run, key: str) -> list[str]:
 
 def live(run: store.Run, curves: dict[str, Curve]) -> None:
     """What is drawn while it trains: the samples, the two losses, the quality; in slow motion the way of one update."""
+    part = _part(curves)
     if run.active and run.owner == store.owner_of(visitor()):
-        _whose_turn(run)
-    part = curves.get("flow/part")
-    if part is not None and run.active:
-        live_plot(charts_gan.flow_chart(int(part[1][-1]), revision=run.id), key=f"flow_{run.id}")
+        _whose_turn(run, part)
+    if part and run.active:
+        live_plot(charts_gan.flow_chart(part, revision=run.id), key=f"flow_{run.id}")
     steps = store.sample_steps(run.id)
     layers = _layers(run, "live")
     sample = store.sample(run.id, steps[-1]) if steps else {}
@@ -98,6 +88,26 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
         shown = ("on_modes", "diversity", "js") if points else ("fidelity", "precision", "recall")
         quality = {f"quality/{name}": LABELS[name] for name in shown} | {"train/d_accuracy": "D is right"}
         live_plot(_curves(curves, quality, "Quality", run.id, height=230), key=f"quality_{run.id}")
+    _latest(run, curves, sample)
+
+
+def _latest(run: store.Run, curves: dict[str, Curve], sample: dict[str, np.ndarray]) -> None:
+    """Every measure as it was last found, and the clusters that are missing by name."""
+    names = [name for name in LABELS if f"quality/{name}" in curves]
+    if not names:
+        return
+    values = {name: float(curves[f"quality/{name}"][1][-1]) for name in names}
+    step = int(curves[f"quality/{names[0]}"][0][-1])
+    told = " · ".join(f"{LABELS[name]} **{value:.3g}**" for name, value in values.items())
+    lost = missing_of(run, sample)
+    st.caption(f"Round {step:,}: {told}{f' · missing: {lost}' if lost else ''}")
+
+
+def missing_of(run: store.Run, sample: dict[str, np.ndarray], most: int = 12) -> str:
+    """Names of the clusters that are not covered, from the latest sample; "" if none is missing or nothing is known."""
+    names = samples_of(run.id).mode_names
+    lost = [name for name, covered in zip(names, sample.get("covered", ()), strict=False) if not covered]
+    return ", ".join(lost[:most]) + (f" and {len(lost) - most} more" if len(lost) > most else "")
 
 
 def _curves(curves: dict[str, Curve], names: dict[str, str], title: str, revision: str, *, height: int) -> Any:
@@ -109,36 +119,57 @@ def _curves(curves: dict[str, Curve], names: dict[str, str], title: str, revisio
     return chart
 
 
-def _whose_turn(run: store.Run) -> None:
-    """One round for D alone, for G alone or for both, or one numbered part of a round; then it pauses."""
+def _part(curves: dict[str, Curve]) -> int:
+    """The part of a round (1 to 12) that a run stands at, 0 between whole rounds."""
+    parts, whole = curves.get("flow/part"), curves.get("train/d_loss", curves.get("train/g_loss"))
+    if parts is None or not len(parts[0]) or (whole is not None and len(whole[0]) and whole[0][-1] >= parts[0][-1]):
+        return 0
+    return int(parts[1][-1])
+
+
+def whole_rounds(run: store.Run) -> dict[str, Any]:
+    """The wish that brings a run back from single turns and parts to what its settings say: for Resume and Step."""
+    settings = {"turn": run.config["turn"], "sub_steps": run.config["sub_steps"]}
+    slowed = control.wanted(store.folder(run.id))["settings"].get("sub_steps")
+    return {"settings": settings} | ({"speed": 0.0} if slowed and not settings["sub_steps"] else {})
+
+
+def _whose_turn(run: store.Run, part: int) -> None:
+    """One round for D alone or for G alone, or the numbered parts of a round, by the click or slowly by themselves."""
 
     @guarded
-    def ask(**settings: Any) -> None:
-        get_engine().ask(run.id, steps=1, settings=settings)
+    def ask(**wish: Any) -> None:
+        get_engine().ask(run.id, **wish)
 
-    started = run.status != "queued"
+    alone = 2 if part else 1  # a round that has begun is finished first
     with st.container(horizontal=True):
-        for text, icon, settings, words in (
-            ("Step D", ":material/policy:", {"turn": "only D", "sub_steps": False}, "One update of D alone, then pause. G stands still."),
-            ("Step G", ":material/brush:", {"turn": "only G", "sub_steps": False}, "One update of G alone, then pause. D stands still."),
-            ("Step both", ":material/swap_vert:", {"turn": "both", "sub_steps": False}, "One whole round, then pause."),
+        for text, icon, wish, words in (
+            (
+                "Step D",
+                ":material/policy:",
+                {"steps": alone, "settings": {"turn": "only D", "sub_steps": False}},
+                "One round in which D learns and G stands still, then pause.",
+            ),
+            (
+                "Step G",
+                ":material/brush:",
+                {"steps": alone, "settings": {"turn": "only G", "sub_steps": False}},
+                "One round in which G learns and D stands still, then pause.",
+            ),
             (
                 "Next part",
                 ":material/account_tree:",
-                {"turn": "both", "sub_steps": True},
-                "One of the twelve parts of a round, shown in the picture.",
+                {"steps": 1, "settings": {"turn": "both", "sub_steps": True}},
+                "One of the twelve parts of a round, shown in the picture, then pause.",
+            ),
+            (
+                "Play parts",
+                ":material/slow_motion_video:",
+                {"state": "running", "speed": 1.0, "settings": {"turn": "both", "sub_steps": True}},
+                "The parts by themselves, one a second. Resume or Step goes back to whole rounds.",
             ),
         ):
-            st.button(text, icon=icon, help=words, key=f"{text}_{run.id[-12:]}", on_click=ask, kwargs=settings, disabled=not started)
-        if run.status == "paused":
-            whole = {"turn": run.config["turn"], "sub_steps": run.config["sub_steps"]}
-            st.button(
-                "Play on",
-                icon=":material/play_arrow:",
-                key=f"play_{run.id[-12:]}",
-                help="Go on as the settings say: both networks, whole rounds.",
-                on_click=guarded(lambda: get_engine().ask(run.id, state="running", settings=whole)),
-            )
+            st.button(text, icon=icon, help=words, key=f"{text}_{run.id[-12:]}", on_click=ask, kwargs=wish, disabled=run.status == "queued")
 
 
 def race(runs: list[store.Run]) -> None:
@@ -175,11 +206,11 @@ def _distinct(runs: list[store.Run]) -> list[str]:
 def notice(run: store.Run, curves: dict[str, Curve], sample: dict[str, np.ndarray]) -> None:
     """Mode collapse and a D that has won, in words and by name, as soon as the measurements show it."""
     data = samples_of(run.id)
-    found = findings(curves, len(data.mode_names))
+    found = findings(curves, len(data.mode_names), run.total)
     if not found:
         return
-    lost = [name for name, covered in zip(data.mode_names, sample.get("covered", ()), strict=False) if not covered]
-    missing = f" Missing: {', '.join(lost[:12])}{' and more' if len(lost) > 12 else ''}." if lost else ""
+    lost = missing_of(run, sample)
+    missing = f" Missing: {lost}." if lost else ""
     lines = [f"- {finding.sentence}{missing if finding.kind == 'modes' else ''}" for finding in found]
     st.warning("\n".join(lines), icon=":material/personal_injury:")
     if run.active:
@@ -188,9 +219,10 @@ def notice(run: store.Run, curves: dict[str, Curve], sample: dict[str, np.ndarra
 
 def remedies(run: store.Run) -> None:
     """For a run that ended sick: changes that help, each started beside it."""
-    if run.active or not findings(reader(run.id).read(), len(samples_of(run.id).mode_names)):
+    if run.active or not findings(reader(run.id).read(), len(samples_of(run.id).mode_names), run.total):
         return
     with st.expander("Remedies, side by side with this run", icon=":material/healing:", expanded=True):
+        st.caption("Each also lets both networks learn in turn, D with the larger learning rate, and draws it out to 3,000 rounds.")
         for remedy in REMEDIES:
             if all(run.config.get(name) == value for name, value in remedy.changes.items()):
                 continue
@@ -219,10 +251,7 @@ def remedies(run: store.Run) -> None:
 def _treat(run_id: str, remedy: Remedy, keep_weights: bool) -> None:
     """Start a run with a remedy beside the sick one, and open it."""
     run = look(run_id)
-    changes = dict(remedy.changes)
-    if run.config.get("conditional") and "packing" not in changes:
-        changes.pop("conditional", None)
-    config = GanConfig.model_validate(run.config).updated(changes)
+    config = GanConfig.model_validate(run.config).updated(remedy.changes)
     start_beside(run, config, weights_of(run_id) if keep_weights else None)
 
 
@@ -280,7 +309,8 @@ def history(run: store.Run) -> None:
         curves = reader(run.id).read()
         if {"train/d_loss", "train/g_loss"} <= set(curves):
             d, g = curves["train/d_loss"], curves["train/g_loss"]
-            length = min(np.searchsorted(d[0], step, "right"), np.searchsorted(g[0], step, "right"))
-            chart = charts_gan.phase_chart(d[1][:length], g[1][:length], title="Phase: loss of D against loss of G", revision=run.id)
+            both, of_d, of_g = np.intersect1d(d[0], g[0], return_indices=True)  # rounds in which each had its turn
+            past = both <= step
+            chart = charts_gan.phase_chart(d[1][of_d[past]], g[1][of_g[past]], title="Phase: loss of D against loss of G", revision=run.id)
             live_plot(chart, key=f"phase_{run.id}")
             st.caption("A settled game stays in one spot. A loop means that each keeps undoing what the other has learned.")

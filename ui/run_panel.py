@@ -26,6 +26,7 @@ BADGES: dict[str, tuple[str, Any, str]] = {
 STUCK_AFTER = 5.0  # s without an answer to Stop, after which "End it" is offered
 
 Draw = Callable[[store.Run, dict[str, Curve]], None]
+Wish = Callable[[store.Run], dict[str, Any]]
 
 
 def badge(run: store.Run) -> None:
@@ -34,17 +35,18 @@ def badge(run: store.Run) -> None:
     st.badge(text, color=color, icon=icon)
 
 
-def run_panel(family: list[store.Run], draw: Draw, *, key: str) -> None:
+def run_panel(family: list[store.Run], draw: Draw, *, key: str, plain_wish: Wish = lambda run: {}) -> None:
     """Show a run live: controls and `draw(run, curves)`, once a second while anything can still change.
 
+    plain_wish: what Resume and Step ask for besides, on a page that has other ways to move a run.
     family: the run and its mates, whose curves are on the same chart. When one settles, the whole page runs once more,
     so that what follows from its result appears.
     """
     unsettled = [run.id for run in family if not run.settled]
-    st.fragment(_panel, run_every=1.0 if unsettled else None)(family[0].id, draw, key, unsettled)
+    st.fragment(_panel, run_every=1.0 if unsettled else None)(family[0].id, draw, key, unsettled, plain_wish)
 
 
-def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str]) -> None:
+def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: Wish) -> None:
     if any(look(other).settled for other in unsettled):
         st.rerun()
     run = look(run_id)
@@ -56,7 +58,7 @@ def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str]) -> None:
         (st.error if run.status == "failed" or run.result == "failed" else st.info)(plain(run.note), icon=":material/info:")
     mine = run.owner == store.owner_of(visitor())
     if run.active and mine:
-        _controls(run, key)
+        _controls(run, key, plain_wish(run))
     elif run.active:
         st.caption("You are watching a run of somebody else.")
     elif not store.is_example(run.id):
@@ -90,7 +92,7 @@ def _time_left(run: store.Run, step: int) -> str:
     return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"
 
 
-def _controls(run: store.Run, key: str) -> None:
+def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
     folder = store.folder(run.id)
     wanted = control.wanted(folder)
 
@@ -102,7 +104,7 @@ def _controls(run: store.Run, key: str) -> None:
     started = run.status != "queued"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if paused:
-            st.button("Resume", key=f"{key}_go", icon=":material/play_arrow:", on_click=ask, kwargs={"state": "running"})
+            st.button("Resume", key=f"{key}_go", icon=":material/play_arrow:", on_click=ask, kwargs={"state": "running", **plain_wish})
         else:
             st.button("Pause", key=f"{key}_pause", icon=":material/pause:", on_click=ask, kwargs={"state": "paused"}, disabled=not started)
         st.button(
@@ -111,7 +113,7 @@ def _controls(run: store.Run, key: str) -> None:
             icon=":material/skip_next:",
             help="One training step, then pause.",
             on_click=ask,
-            kwargs={"steps": 1},
+            kwargs={"steps": 1, **plain_wish},
             disabled=not started,
         )
         st.button("Stop", key=f"{key}_stop", icon=":material/stop:", on_click=ask, kwargs={"state": "stopped"})

@@ -144,8 +144,8 @@ class GanConfig(Config):
     turn: Literal["both", "only D", "only G"] = Field(
         "both",
         title="Whose turn",
-        description="Train both, or one alone while the other stands still. Can be changed while it trains.",
-        json_schema_extra=marks("Game", live=True),
+        description="Train both, or one alone while the other stands still. Step D and Step G do so for one round.",
+        json_schema_extra=marks("Game"),
     )
     g_learning_rate: float = Field(
         0.005,
@@ -225,8 +225,8 @@ class GanConfig(Config):
         False,
         title="Sub-steps",
         description="Stop after each numbered part of an update (noise, fake, judgement, loss, gradient, update) instead of each round. "
-        "Use it with slow motion. Can be changed while it trains.",
-        json_schema_extra=marks("Training", advanced=True, live=True),
+        "Play parts does so while it trains.",
+        json_schema_extra=marks("Training", advanced=True),
     )
     evaluate_every: int = Field(
         100,

@@ -16,6 +16,7 @@ from core.errors import UserError
 FILES = ("samples.json", "samples.npz", "start.safetensors")  # what `save` writes into a run folder
 FASHION = Path(__file__).parent / "builtin" / "fashion.npz"
 MOST_POINTS, MOST_PICTURES, SIZES = 50_000, 12_000, (8, 28, 32)
+SURFACE = 41  # points per side of D's view of the plane
 COUNT = 20_000  # points drawn of a built-in shape
 LEAST_HELD_OUT = 8  # fewer samples are all learned from
 
@@ -59,8 +60,19 @@ class Samples:
         """Centre and scale per coordinate or colour, from the training part: what networks see has mean 0, deviation 1."""
         if not self.points:
             return np.full(self.shape[0], 127.5, np.float32), np.full(self.shape[0], 127.5, np.float32)
-        known = self.values[: self.train]
-        return known.mean(0), np.maximum(known.std(0), 1e-6).astype(np.float32)
+        known = self.values[: self.train].astype(np.float64)
+        return known.mean(0).astype(np.float32), np.maximum(known.std(0), 1e-6).astype(np.float32)
+
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where D's view of the plane is looked at: x and y, a little wider than the data.  # (SURFACE,), (SURFACE,) float32"""
+        low, high = self.values.min(0), self.values.max(0)
+        margin = 0.15 * np.maximum(high - low, 1e-6)
+        x, y = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], SURFACE, dtype=np.float32) for axis in (0, 1))
+        return x, y
+
+    def usual_labels(self, count: int) -> np.ndarray | None:
+        """Classes as often as they are learned from; None where there are none.  # (count,) int64"""
+        return None if self.labels is None else np.resize(self.labels[: self.train], count)
 
 
 def split(values: np.ndarray, labels: np.ndarray | None, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None, int]:
@@ -256,7 +268,7 @@ def load(folder: Path) -> Samples:
             arrays = {name: file[name] for name in file.files}
         samples = Samples(**facts, **arrays, start=start)
         _check(samples)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, MemoryError, SafetensorError, zipfile.BadZipFile):
         raise UserError("The dataset of this run is missing or damaged.") from None
     return samples
 
@@ -267,9 +279,17 @@ def _check(samples: Samples) -> None:
     pictures = values.ndim == 4 and values.dtype == np.uint8 and values.shape[1] in (1, 3) and len(values) <= MOST_PICTURES
     if pictures and (values.shape[2] != values.shape[3] or values.shape[2] not in SIZES):
         raise ValueError("size")
+    if not isinstance(samples.train, int) or not np.isfinite(samples.spread) or samples.spread < 0:
+        raise ValueError("facts")
     if not (points or pictures) or not 1 <= samples.train <= len(values) or (points and not np.isfinite(values).all()):
         raise ValueError("values")
-    if labels is not None and (labels.shape != (len(values),) or labels.min() < 0 or labels.max() >= len(samples.classes)):
+    if labels is not None and (
+        labels.dtype != np.int64 or labels.shape != (len(values),) or labels.min() < 0 or labels.max() >= len(samples.classes)
+    ):
         raise ValueError("labels")
-    if modes is not None and modes.shape != (len(samples.mode_names), 2):
+    if modes is None:
+        if samples.mode_names:
+            raise ValueError("modes")
+        return
+    if modes.shape != (len(samples.mode_names), 2) or modes.dtype.kind != "f" or not np.isfinite(modes).all() or not samples.spread:
         raise ValueError("modes")

@@ -44,7 +44,7 @@ def main() -> None:
     facts = json.loads({facts!r})
     config = SimpleNamespace(**facts["config"])
     with np.load(HERE / "data.npz", allow_pickle=False) as file:
-        real, modes = file["real"], file["modes"] if "modes" in file.files else None
+        real, modes, labels = file["real"], *(file[name] if name in file.files else None for name in ("modes", "labels"))
     network = Generator(
         tuple(facts["shape"]), latent_dim=config.latent_dim, layers=config.g_layers, width=config.g_width, classes=facts["classes"]
     )
@@ -54,7 +54,7 @@ def main() -> None:
     random, size = np.random.default_rng(1), (facts["count"], config.latent_dim)
     noise = random.uniform(-1, 1, size) if config.noise == "uniform" else random.standard_normal(size)
     noise = torch.from_numpy(noise.astype(np.float32))
-    labels = torch.arange(len(noise)) % facts["classes"] if facts["classes"] else None
+    labels = None if labels is None else torch.from_numpy(labels)
     with torch.no_grad():
         parts = [network(noise[i : i + 500], None if labels is None else labels[i : i + 500]) for i in range(0, len(noise), 500)]
         fake = torch.cat([network.to_data(part) for part in parts]).numpy()
@@ -103,6 +103,9 @@ def files(run_id: str) -> dict[str, bytes]:
     arrays: dict[str, Any] = {"real": data.values[: min(data.train, count)]}
     if data.modes is not None:
         arrays["modes"] = data.modes
+    labels = data.usual_labels(count)
+    if config.conditional and labels is not None:
+        arrays["labels"] = labels
     np.savez_compressed(buffer, **arrays)
     parts = [_HEAD, source.body("core.gan.models"), source.body("core.gan.quality")]
     found = {"data.npz": buffer.getvalue()}

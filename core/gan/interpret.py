@@ -10,7 +10,6 @@ import torch
 from core.errors import UserError
 from core.gan.models import weighted
 from core.gan.predict import opened
-from core.gan.session import surface_axes
 
 
 def saliency(run_id: str, count: int, seed: int) -> dict[str, np.ndarray]:
@@ -31,7 +30,7 @@ def saliency(run_id: str, count: int, seed: int) -> dict[str, np.ndarray]:
     if kinds is not None and data.labels is not None:
         labels = torch.cat([torch.from_numpy(data.labels[rows]), kinds]).to(trained.device)
     given = trained.generator.from_data(torch.from_numpy(pictures).float().to(trained.device)).requires_grad_(True)
-    logits = trained.discriminator.each(given, labels)
+    logits = trained.discriminator.each(given, labels, company=trained.company)
     (gradient,) = torch.autograd.grad(logits.sum(), given)
     maps = gradient.square().sum(1).sqrt()
     maps = maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-12)
@@ -85,6 +84,6 @@ def surface(run_id: str, label: int = 0) -> dict[str, np.ndarray]:
     trained = opened(run_id)
     if not trained.data.points:
         raise UserError("D's view of pictures has no plane to be drawn on.")
-    x, y = surface_axes(trained.data)
+    x, y = trained.data.axes()
     grid = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     return {"x": x, "y": y, "logits": trained.logits(grid, trained.labels(len(grid), label)).reshape(len(y), len(x))}

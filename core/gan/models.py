@@ -86,9 +86,13 @@ class Discriminator(nn.Module):
             logits = logits + (self.classes(labels) * features).sum(1)
         return logits
 
-    def each(self, samples: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The logit of every single sample: with packing, of a pack of its copies.  # (batch,)"""
-        return self(samples.repeat_interleave(self.packing, 0), labels)
+    def each(self, samples: Tensor, labels: Tensor | None = None, *, company: Tensor) -> Tensor:
+        """The logit of every single sample: with packing, of a pack that real samples (`company`) fill.  # (batch,)"""
+        if self.packing == 1:
+            return self(samples, labels)
+        rows = torch.arange(len(samples) * (self.packing - 1), device=samples.device) % len(company)
+        rest = company[rows].view(len(samples), self.packing - 1, *samples.shape[1:])
+        return self(torch.cat([samples.unsqueeze(1), rest], 1).flatten(0, 1), labels)
 
 
 def weighted(network: nn.Module) -> list[Any]:

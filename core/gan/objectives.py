@@ -61,24 +61,24 @@ OBJECTIVES = {
 Judge = Callable[[Tensor], Tensor]  # samples (batch, ...) -> logits (judgements,)
 
 
-def slope(judge: Judge, samples: Tensor) -> Tensor:
-    """Squared length of the gradient of D's logit with respect to each sample.  # (batch,)"""
+def slope(judge: Judge, samples: Tensor, packing: int = 1) -> Tensor:
+    """Squared length of the gradient of D's logit with respect to what it judged.  # (batch / packing,)"""
     samples = samples.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(judge(samples).sum(), samples, create_graph=True)
-    return gradient.flatten(1).square().sum(1)
+    return gradient.reshape(len(samples) // packing, -1).square().sum(1)
 
 
-def penalty(kind: str, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:
+def penalty(kind: str, judge: Judge, real: Tensor, fake: Tensor, packing: int = 1) -> Tensor:
     """What D's steepness costs, to be weighted.
 
     "gradient penalty": (slope - 1)^2 on random points between real and fake (Gulrajani et al. 2017);
     "R1": half the squared slope on real samples (Mescheder et al. 2018); "R1 and R2": on fakes too.
     """
     if kind == "gradient penalty":
-        share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
-        return ((slope(judge, real + share * (fake - real)) + 1e-12).sqrt() - 1).square().mean()
+        share = torch.rand(len(real) // packing, *[1] * (real.dim() - 1), device=real.device).repeat_interleave(packing, 0)
+        return ((slope(judge, real + share * (fake - real), packing) + 1e-12).sqrt() - 1).square().mean()
     if kind == "R1":
-        return slope(judge, real).mean() / 2
+        return slope(judge, real, packing).mean() / 2
     if kind == "R1 and R2":
-        return (slope(judge, real).mean() + slope(judge, fake).mean()) / 2
+        return (slope(judge, real, packing).mean() + slope(judge, fake, packing).mean()) / 2
     return real.new_zeros(())

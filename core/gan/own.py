@@ -26,7 +26,7 @@ MOST_ENTRIES = 20_000  # files in a zip
 MOST_UNPACKED = 500 * 2**20
 MOST_PIXELS = 40_000_000  # of one picture
 MOST_CLASSES = 50
-LARGEST = 1e30
+LARGEST = 1e15
 INK = 40  # of 255: lighter than this is paper
 DENSITY_SIZE = 400  # pixels of the longer side of a picture that becomes points
 
@@ -77,14 +77,15 @@ def points_of_table(upload_id: str, x: str, y: str, label: str = "") -> Samples:
 
 
 def _points(name: str, values: np.ndarray, names: np.ndarray | None, notes: list[str]) -> Samples:
+    values = values.astype(np.float32)
     if len(np.unique(values, axis=0)) < 2:
-        raise UserError("All points are the same, so there is nothing to learn. Bring at least two different ones.")
+        raise UserError("All points are the same, at seven digits, so there is nothing to learn. Bring at least two different ones.")
     classes: tuple[str, ...] = ()
     labels = None
     if names is not None:
         found, labels = np.unique(names, return_inverse=True)
         classes = tuple(str(kind)[:40] for kind in found)
-    values, labels, train = split(values.astype(np.float32), labels)
+    values, labels, train = split(values, labels)
     if train == len(values):
         notes = [*notes, "So few points are all learned from: none are held out."]
     return Samples(name, values, train, labels, classes, notes=tuple(notes))

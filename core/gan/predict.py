@@ -49,6 +49,7 @@ class Trained:
         self.device = pick()
         self.generator.to(self.device).eval()
         self.discriminator.to(self.device).eval()
+        self.company = self.generator.from_data(torch.from_numpy(data.values[: min(data.train, MOST)]).float().to(self.device))
 
     @torch.no_grad()
     def make(self, noise: Tensor, labels: Tensor | None) -> np.ndarray:
@@ -72,13 +73,19 @@ class Trained:
             return None
         return torch.full((count,), asked) if asked is not None else torch.arange(count) % len(self.data.classes)
 
+    def usual_labels(self, count: int) -> Tensor | None:
+        """Classes as often as the data has them, as the verdict asks for them.  # (count,)"""
+        usual = self.data.usual_labels(count)
+        return torch.from_numpy(usual) if self.config.conditional and usual is not None else None
+
     @torch.no_grad()
     def logits(self, values: np.ndarray, labels: Tensor | None = None) -> np.ndarray:
         """D's number for each sample given in the data's units.  # (n,)"""
         given = self.generator.from_data(torch.from_numpy(np.asarray(values)).float().to(self.device))
         if labels is None:
             labels = self.labels(len(given), 0)
-        return self.discriminator.each(given, None if labels is None else labels.to(self.device)).float().cpu().numpy()
+        told = None if labels is None else labels.to(self.device)
+        return self.discriminator.each(given, told, company=self.company).float().cpu().numpy()
 
 
 def opened(run_id: str) -> Trained:
@@ -125,7 +132,10 @@ def _points(trained: Trained) -> dict[str, Any]:
     data, count = trained.data, JUDGED_POINTS
     # What all are compared with is real and apart from what the ceiling shows: what was learned from.
     real = data.values[: min(data.train, count)]
-    made = {"network": trained.make(trained.noise(count, 1), trained.labels(count)), "mixture": baselines.gaussian_mixture(data, count, 1)}
+    made = {
+        "network": trained.make(trained.noise(count, 1), trained.usual_labels(count)),
+        "mixture": baselines.gaussian_mixture(data, count, 1),
+    }
     if len(data.values) > data.train:
         made["held_out"] = baselines.held_out(data, count, 1)[0]
     scores = {}
@@ -143,7 +153,7 @@ def _points(trained: Trained) -> dict[str, Any]:
 def _pictures(trained: Trained) -> dict[str, Any]:
     data, count = trained.data, min(JUDGED_PICTURES, trained.data.train)
     expert = judge.load(data.builtin)
-    asked = trained.labels(count)
+    asked = trained.usual_labels(count)
     told = None if asked is None else asked.numpy()
     made = {
         "network": trained.make(trained.noise(count, 1), asked),
@@ -161,7 +171,15 @@ def _pictures(trained: Trained) -> dict[str, Any]:
         if name == "pca" and told is not None:
             found.pop("fidelity", None)  # it can't be asked for a class
         scores[name] = {key: value for key, value in found.items() if math.isfinite(value)}
-    return {"names": NAMES, "scores": scores, "missing": [], "modes": 0, "main": "frechet", "points": False}
+    return {
+        "names": NAMES,
+        "scores": scores,
+        "missing": [],
+        "modes": 0,
+        "main": "frechet",
+        "points": False,
+        "conditional": told is not None,
+    }
 
 
 def judgement(result: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +202,8 @@ def judgement(result: dict[str, Any]) -> dict[str, Any]:
         sentence += f" It covers {found} of {result['modes']} clusters and puts {share:.0f} % of its samples on them"
         sentence += f" (missing: {_some(result['missing'])})." if result["missing"] else "."
     elif "fidelity" in scores["network"]:
-        sentence += f" The judge agrees with the class of {100 * scores['network']['fidelity']:.0f} % of its samples."
+        what = "names {} % of its samples as what was asked for" if result["conditional"] else "is sure what {} % of its samples show"
+        sentence += f" The judge {what.format(round(100 * scores['network']['fidelity']))}."
     return {"beats": beats, "best_referee": best, "sentence": sentence}
 
 
@@ -252,15 +271,15 @@ def nearest(run_id: str, seed: int, count: int, label: int | None = None) -> dic
     return {"pictures": pictures, "neighbours": data.values[index], "distance": distance, "usual": np.array(usual)}
 
 
-def opinion(run_id: str, values: list[list[float]]) -> np.ndarray:
-    """D's number for points that the visitor placed.  # (n,)"""
+def opinion(run_id: str, values: list[list[float]], label: int = 0) -> np.ndarray:
+    """D's number for points that the visitor placed; conditional networks are told a class.  # (n,)"""
     points = np.array(values, np.float32)
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all() or len(points) > MOST:
         raise UserError("Points must be pairs of numbers.")
     trained = opened(run_id)
     if not trained.data.points:
         raise UserError("This network judges pictures, not points.")
-    return trained.logits(points)
+    return trained.logits(points, trained.labels(len(points), label))
 
 
 def quiz(run_id: str, count: int, seed: int) -> dict[str, np.ndarray]:
@@ -269,7 +288,7 @@ def quiz(run_id: str, count: int, seed: int) -> dict[str, np.ndarray]:
     data, random = trained.data, np.random.default_rng(seed)
     pool = np.arange(data.train, len(data.values)) if len(data.values) > data.train else np.arange(data.train)
     rows = random.choice(pool, min(len(pool), count // 2), replace=False)
-    made = count - len(rows)
+    made = len(rows)
     kinds = random.integers(0, max(1, len(data.classes)), made) if trained.config.conditional else None
     labels = None if kinds is None else torch.from_numpy(kinds)
     fake = trained.make(trained.noise(made, seed + 1000), labels)

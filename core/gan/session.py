@@ -6,6 +6,7 @@ The loop itself is in `train.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from collections.abc import Generator as Steps
 
 import numpy as np
@@ -16,15 +17,14 @@ from core.device import cores
 from core.errors import Diverged, UserError
 from core.gan import judge, quality
 from core.gan.config import GanConfig
-from core.gan.data import SIZES, Samples
+from core.gan.data import SIZES, SURFACE, Samples
 from core.gan.models import Discriminator, Generator, weighted
 from core.progress import Checkpoint, Progress, Update
 
 PROBES_POINTS, PROBES_PICTURES = 2000, 500  # samples measured while it trains
 SHOWN_POINTS, SHOWN_PICTURES = 800, 64  # samples drawn on the page
-SURFACE, MANIFOLD, ARROWS = 41, 21, 80  # points per side of the two grids; fakes with an arrow
+MANIFOLD, ARROWS = 21, 80  # points per side of the noise grid; fakes with an arrow
 FLOOR = 0.05  # where the cosine schedule ends, as a share of the learning rate
-PARTS = ("noise", "G makes a fake", "D judges", "loss", "gradient", "update")  # of an update, first D's, then G's
 
 
 def networks(config: GanConfig, data: Samples) -> tuple[Generator, Discriminator]:
@@ -60,7 +60,7 @@ class Session:
     """The state of one fight."""
 
     def __init__(self, config: GanConfig, data: Samples, device: torch.device) -> None:
-        if data.train < config.packing or data.train < 2:
+        if data.train < 2:
             raise UserError(f"{data.train} sample{'s are' if data.train != 1 else ' is'} too few to learn from: at least 2 are needed.")
         self.config, self.data, self.device, self.step = config, data, device, 0
         if not data.points:
@@ -80,7 +80,10 @@ class Session:
         random = torch.Generator().manual_seed(config.seed)  # apart: looking must not change what comes next
         probes = PROBES_POINTS if data.points else PROBES_PICTURES
         self.probe = draw_noise(config, probes, random).to(device)
-        self.probe_labels = torch.arange(probes, device=device) % max(1, len(data.classes)) if config.conditional else None
+        usual = data.usual_labels(probes)
+        self.probe_labels = torch.from_numpy(usual).to(device) if config.conditional and usual is not None else None
+        self.company = self.generator.from_data(self.values[:PROBES_POINTS].float())  # fills the packs in which single samples are judged
+        self.whole: Callable[[], Checkpoint] | None = None  # the last whole round, while a round is shown part by part
         self.reference = self._reference(probes)
         self.covered: np.ndarray | None = None  # which modes were, when last measured
 
@@ -147,10 +150,18 @@ class Session:
         if update:
             self.config = self.config.updated(update)
 
+    def begin_round(self) -> None:
+        """In slow motion, keep the state before the round: what is in the middle of one can't be resumed."""
+        self.whole = None
+        if self.config.sub_steps:
+            now = self.checkpoint()
+            kept = Checkpoint({name: value.clone() for name, value in now.tensors.items()}, now.state)
+            self.whole = lambda: kept
+
     def part(self, number: int) -> Steps[Progress, Update | None, None]:
         """In slow motion, stop after part `number` (1-6: D's update, 7-12: G's) of a round."""
         if self.config.sub_steps:
-            self.take((yield Progress(self.step + 1, self.config.steps, {"flow/part": float(number)}, self.sample)))
+            self.take((yield Progress(self.step + 1, self.config.steps, {"flow/part": float(number)}, self.sample, self.whole)))
 
     # what is measured
 
@@ -163,6 +174,7 @@ class Session:
     def measure(self) -> dict[str, float]:
         """The quality of the samples now, as metrics `quality/...`."""
         fake = self.average.to_data(self.average(self.probe, self.probe_labels)).cpu().numpy()
+        self.finite(float(fake.sum(dtype=np.float64)))
         if self.data.points:
             found = quality.of_points(self.reference, fake, self.data.modes, self.data.spread)
             if self.data.modes is not None:
@@ -185,8 +197,6 @@ class Session:
         for network, _ in modes:
             network.eval()
         found = points_view(self) if self.data.points else pictures_view(self)
-        for network, before in modes:
-            network.train(before)
         if self.covered is not None:
             found["covered"] = self.covered.astype(np.uint8)
         for name, network in (("g", self.generator), ("d", self.discriminator)):
@@ -194,10 +204,13 @@ class Session:
             found[f"{name}_weights"] = np.array([float(layer.weight.detach().norm()) for layer in layers], np.float32)
             gradients = [[p.grad.norm() for p in layer.parameters() if p.grad is not None] for layer in layers]
             found[f"{name}_gradients"] = np.array([float(torch.stack(g).norm()) if g else 0.0 for g in gradients], np.float32)
+        for network, before in modes:  # last: with spectral norm, even reading a weight changes it while training
+            network.train(before)
         return found
 
     def checkpoint(self) -> Checkpoint:
-        """Everything, so that `restore` goes on as if nothing had happened."""
+        """Everything, so that `restore` goes on as if nothing had happened. Raises `Diverged` rather than keep broken weights."""
+        self.finite(*(float(value.detach().sum()) for network in (self.generator, self.discriminator) for value in network.parameters()))
         tensors: dict[str, Tensor] = {}
         for name in ("generator", "discriminator", "average"):
             tensors |= {f"{name}.{key}": value for key, value in getattr(self, name).state_dict().items()}
@@ -207,7 +220,7 @@ class Session:
         tensors["random.cpu"] = torch.get_rng_state()
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        live = {name: getattr(self.config, name) for name in ("g_learning_rate", "d_learning_rate", "penalty", "turn", "sub_steps")}
+        live = {name: getattr(self.config, name) for name in ("g_learning_rate", "d_learning_rate", "penalty")}
         return Checkpoint(tensors, {"step": self.step, "live": live})
 
     def restore(self, saved: Checkpoint) -> None:
@@ -242,18 +255,20 @@ def points_view(run: Session) -> dict[str, np.ndarray]:
     labels = None if run.probe_labels is None else run.probe_labels[:SHOWN_POINTS]
     with torch.no_grad():
         fake = generator(run.probe[:SHOWN_POINTS], labels)
-        x, y = surface_axes(run.data)
+        x, y = run.data.axes()
         grid = torch.from_numpy(np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)).to(run.device)
         told = None if labels is None else torch.zeros(len(grid), dtype=torch.long, device=run.device)
-        surface = d.each(generator.from_data(grid), told).view(SURFACE, SURFACE)
-        side = torch.linspace(-2, 2, MANIFOLD) if run.config.noise == "normal" else torch.linspace(-1, 1, MANIFOLD)
+        surface = d.each(generator.from_data(grid), told, company=run.company).view(SURFACE, SURFACE)
+        side = torch.linspace(-1, 1, MANIFOLD)
+        if run.config.noise == "normal":  # at quantiles, so that every cell of the grid holds equally many samples
+            side = torch.special.ndtri(torch.linspace(0.02, 0.98, MANIFOLD))
         noise = torch.zeros(MANIFOLD, MANIFOLD, run.config.latent_dim)
         noise[..., 0] = side
         if run.config.latent_dim > 1:
             noise[..., 1] = side.unsqueeze(1)
         warped = generator(noise.view(-1, run.config.latent_dim).to(run.device), None if told is None else told[: MANIFOLD**2])
     pushed = fake[:ARROWS].detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(d.each(pushed, None if labels is None else labels[:ARROWS]).sum(), pushed)
+    (gradient,) = torch.autograd.grad(d.each(pushed, None if labels is None else labels[:ARROWS], company=run.company).sum(), pushed)
     arrays = {
         "fake": generator.to_data(fake),
         "surface": surface,
@@ -263,18 +278,10 @@ def points_view(run: Session) -> dict[str, np.ndarray]:
     return {name: value.detach().float().cpu().contiguous().numpy() for name, value in arrays.items()}
 
 
-def surface_axes(data: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """Where D's surface is looked at: x and y in the data's units, a little wider than the data.  # (41,), (41,) float32"""
-    low, high = data.values.min(0), data.values.max(0)
-    margin = 0.15 * np.maximum(high - low, 1e-6)
-    x, y = (np.linspace(low[axis] - margin[axis], high[axis] + margin[axis], SURFACE, dtype=np.float32) for axis in (0, 1))
-    return x, y
-
-
 @torch.no_grad()
 def pictures_view(run: Session) -> dict[str, np.ndarray]:
     """The same 64 noises as pictures, uint8, and D's numbers for them."""
     labels = None if run.probe_labels is None else run.probe_labels[:SHOWN_PICTURES]
     fake = run.average(run.probe[:SHOWN_PICTURES], labels)
-    logits = run.discriminator.each(fake, labels)
+    logits = run.discriminator.each(fake, labels, company=run.company)
     return {"pictures": to_pictures(run.average.to_data(fake).cpu().numpy()), "logits": logits.float().cpu().numpy()}

@@ -41,6 +41,7 @@ def train(
     g, d, objective = run.generator, run.discriminator, OBJECTIVES[config.objective]
     while run.step < config.steps:
         metrics: dict[str, float] = {}
+        run.begin_round()
 
         for _ in range(run.turns("D")):
             (real, labels), noise = run.batch(), run.noise()
@@ -51,7 +52,7 @@ def train(
             real_logits, fake_logits = d(real, labels), d(fake, labels)  # (batch / packing,)
             yield from run.part(3)
             loss = objective.discriminator(real_logits, fake_logits)
-            cost = run.config.penalty * penalty(config.regulariser, partial(d, labels=labels), real, fake)
+            cost = run.config.penalty * penalty(config.regulariser, partial(d, labels=labels), real, fake, config.packing)
             yield from run.part(4)
             run.d_optimiser.zero_grad()
             (loss + cost).backward()

@@ -46,6 +46,8 @@ def _save(capability: str, config: Any, dataset: Any, target: Path) -> None:
     if saved:  # what ships is to be used, not resumed: the optimiser's moments would double its size
         kept = {name: value for name, value in saved.tensors.items() if "optimiser" not in name and not name.startswith("random.")}
         checkpoints.write(folder, type(saved)(kept, saved.state))
+    if (target / "label.txt").exists():  # a name that people gave it stays
+        shutil.copy(target / "label.txt", folder / "label.txt")
     shutil.rmtree(target, ignore_errors=True)
     (folder / files.RESERVE).unlink()
     shutil.move(folder, target)

@@ -39,7 +39,7 @@ from core.runs import files
 Status = Literal["queued", "running", "paused", "finished", "stopped", "failed", "interrupted"]
 ACTIVE = frozenset({"queued", "running", "paused"})
 CHECKPOINT, METRICS, RESULT = "checkpoint.safetensors", "metrics.jsonl", "result.json"
-MOST_SAMPLES = 120  # pictures of one run's history; past that every other one goes
+MOST_SAMPLES = 120  # pictures of one run's history; past that the one with the closest neighbours goes
 _ID = re.compile(r"[0-9a-f]{32}")  # 128 random bits
 _EXAMPLE = re.compile(r"example-([a-z]+)-([a-z0-9-]+)")
 
@@ -249,12 +249,13 @@ def dataset(run_id: str) -> Any:
 
 
 def write_sample(path: Path, step: int, arrays: dict[str, np.ndarray]) -> None:
-    """Keep what a step looked like; thins out the history when it grows long."""
+    """Keep what a step looked like; thins out the history evenly when it grows long."""
     files.write_whole(path / "samples" / f"{step:08d}.safetensors", save(arrays))
-    steps = sorted((path / "samples").glob("*.safetensors"))
-    if len(steps) > MOST_SAMPLES:
-        for old in steps[1:-1:2]:
-            old.unlink(missing_ok=True)
+    kept = sorted((path / "samples").glob("*.safetensors"))
+    if len(kept) > MOST_SAMPLES:
+        steps = [int(other.stem) for other in kept]
+        least = min(range(1, len(kept) - 1), key=lambda n: steps[n + 1] - steps[n - 1])
+        kept[least].unlink(missing_ok=True)
 
 
 def sample_steps(run_id: str) -> list[int]:

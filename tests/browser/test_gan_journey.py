@@ -46,7 +46,10 @@ def test_draw_train_and_play_both_roles(server, page):
     page.get_by_text("Be the generator").click()
     page.get_by_role("button", name="Place", exact=True).click()  # by keyboard and number fields, without a mouse
     page.get_by_text("Points that fool D").wait_for()
-    page.get_by_text("of 1", exact=False).first.wait_for()
+    page.get_by_text(re.compile(r"^[01] of 1$")).wait_for()
+    board = page.locator("canvas.upper-canvas").last
+    board.click(position={"x": 120, "y": 120})  # and with the mouse
+    page.get_by_text(re.compile(r"^[012] of 2$")).wait_for()
 
     page.get_by_role("tab", name="Look inside").click()
     page.get_by_text("Every layer over time").wait_for()
@@ -69,7 +72,11 @@ def test_one_round_part_by_part_and_one_network_alone(server, page):
     page.locator(".js-plotly-plot[aria-label^='2 ·']").wait_for()
     page.get_by_role("button", name="Step D", exact=True).click()
     expect_status(page, "Paused")
-    page.get_by_role("button", name="Play on").click()
+    page.get_by_role("button", name="Play parts").click()
+    page.locator(".js-plotly-plot[aria-label^='7 ·'], .js-plotly-plot[aria-label^='8 ·']").first.wait_for()
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect_status(page, "Paused")
+    page.get_by_role("button", name="Resume", exact=True).click()
     expect_status(page, "Training")
     page.get_by_role("button", name="Stop", exact=True).click()
     expect_status(page, "Stopped")
@@ -114,7 +121,7 @@ def test_pictures_of_ones_own_and_bad_files(server, page):
     page.get_by_text("new samples").first.wait_for()
     page.get_by_role("button", name="Sheet as PNG").wait_for()
     page.get_by_text("Did it memorise?").click()
-    page.get_by_text("Below: the nearest picture").wait_for()
+    page.get_by_text("below the nearest pictures").wait_for()
     assert page.errors == []
 
 

@@ -74,6 +74,12 @@ def test_penalties_of_a_plane_are_known(plane, kind, cost):
     assert penalty(kind, plane, torch.randn(8, 2), torch.randn(8, 2)).item() == pytest.approx(cost, rel=1e-5)
 
 
+def test_a_pack_has_the_slope_of_all_its_samples():
+    judge = lambda x: x.reshape(len(x) // 2, -1).sum(1)  # noqa: E731  the sum of four coordinates: slope 2
+    assert slope(judge, torch.randn(6, 2), 2).tolist() == [4.0] * 3
+    assert penalty("gradient penalty", judge, torch.randn(6, 2), torch.randn(6, 2), 2).item() == pytest.approx(1, rel=1e-4)
+
+
 def test_a_penalty_can_be_learned_from(plane):
     layer = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
     penalty("R1", lambda x: layer(x)[:, 0], torch.randn(8, 2), torch.randn(8, 2)).backward()

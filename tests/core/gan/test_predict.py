@@ -195,7 +195,7 @@ def test_the_exported_script_reproduces_the_metrics(request, tmp_path, kind):
         file.extractall(tmp_path)
     done = subprocess.run([sys.executable, "-I", "reproduce.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "largest difference from the run" in done.stdout and "core" not in (tmp_path / "reproduce.py").read_text().split('"""')[2][:400]
+    assert "largest difference from the run" in done.stdout
 
 
 def test_a_packed_run_comes_back_with_its_verdict(points):

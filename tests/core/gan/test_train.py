@@ -10,7 +10,7 @@ from core.gan.config import GanConfig
 from core.gan.data import Samples, builtin
 from core.gan.models import Discriminator, Generator, weighted
 from core.gan.objectives import OBJECTIVES
-from core.gan.session import PARTS, Session
+from core.gan.session import Session
 from core.gan.train import train
 from core.runs import checkpoints
 
@@ -91,10 +91,12 @@ def test_a_resumed_run_has_the_losses_of_one_that_was_never_interrupted(tmp_path
     assert all(torch.equal(value, again.tensors[key]) for key, value in end.tensors.items())
 
 
-def test_looking_changes_nothing():
-    plain = losses()[0]
+@pytest.mark.parametrize("change", [{}, {"spectral_norm": True}, {"packing": 4}, {"conditional": True}])
+def test_looking_changes_nothing(change):
+    config = TINY.updated(change)
+    plain = losses(config)[0]
     looked = []
-    for progress in train(TINY, builtin("ring8"), device=CPU):
+    for progress in train(config, builtin("ring8"), device=CPU):
         progress.sample()
         progress.checkpoint()
         looked.append(progress.metrics)
@@ -131,10 +133,10 @@ def test_a_round_has_twelve_parts_and_they_change_no_numbers():
     for progress in train(TINY.updated({"sub_steps": True}), builtin("ring8"), device=CPU):
         if "flow/part" in progress.metrics:
             parts.append(progress.metrics["flow/part"])
-            assert progress.checkpoint is None  # in the middle of a round there is nothing to resume from
+            assert progress.checkpoint().state["step"] == progress.step - 1  # the last whole round: from there it resumes
         else:
             rows.append(progress.metrics)
-    assert parts == [*range(1, 13)] * 12 and len(PARTS) == 6
+    assert parts == [*range(1, 13)] * 12
     assert rows == losses()[0]
 
 
@@ -174,16 +176,23 @@ def test_three_points_and_identical_ones_train():
 
 
 def test_a_loss_that_is_no_number_stops_and_says_so():
-    config = TINY.updated({"objective": "wasserstein", "regulariser": "none", "d_optimiser": "sgd", "d_learning_rate": 0.1, "steps": 3000})
-    data = builtin("ring8")
-    huge = dataclasses.replace(data, start=None)
-    loop = train(config, huge, device=CPU)
-    next(loop)
+    loop = train(TINY, builtin("ring8"), device=CPU)
+    good = next(loop)
+    assert good.checkpoint().state["step"] == 1
     session = loop.gi_frame.f_locals["run"]
     with torch.no_grad():
         session.discriminator.head.weight.fill_(float("nan"))
     with pytest.raises(Diverged, match="What had been learned before is kept"):
         next(loop)
+
+
+def test_broken_weights_are_never_saved():
+    loop = train(TINY, builtin("ring8"), device=CPU)
+    progress = next(loop)
+    with torch.no_grad():
+        loop.gi_frame.f_locals["run"].generator.net[0].weight[0, 0] = float("inf")
+    with pytest.raises(Diverged):
+        progress.checkpoint()
 
 
 # networks
@@ -204,7 +213,8 @@ def test_packing_shows_d_several_samples_at_once():
     d = Discriminator((2,), layers=1, width=8, packing=2)
     a, b = torch.randn(2, 2), torch.randn(2, 2)
     assert torch.allclose(d(torch.cat([a, b])), torch.stack([d(a)[0], d(b)[0]]), atol=1e-6)
-    assert d.each(torch.cat([a, b])).shape == (4,)
+    each = d.each(torch.cat([a, b]), company=torch.ones(3, 2))
+    assert torch.allclose(each[0], d(torch.stack([a[0], torch.ones(2)]))[0], atol=1e-6) and each.shape == (4,)
 
 
 def test_spectral_norm_keeps_every_layer_at_slope_one():
