@@ -99,9 +99,11 @@ def test_pictures_of_ones_own_and_bad_files(server, page):
         "broken.zip": (b"PK\x03\x04 no zip", "damaged"),
     }
     for name, (content, words) in bad.items():
+        page.get_by_text("At most 50 MB").wait_for()  # the fresh uploader, not the one that goes
         page.locator("input[type=file]").first.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
         page.get_by_text(words).first.wait_for()
         page.get_by_role("button", name="Bring another file").click()
+    page.get_by_text("At most 50 MB").wait_for()
     pictures = io.BytesIO()
     random = np.random.default_rng(0)
     with zipfile.ZipFile(pictures, "w") as archive:
