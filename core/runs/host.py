@@ -66,6 +66,8 @@ def configure() -> None:
             "distributed.worker.memory.terminate": 0.95,
             "distributed.admin.large-graph-warning-threshold": "200MB",
             "distributed.comm.timeouts.connect": "5s",
+            # By default also MALLOC_TRIM_THRESHOLD_=65536: malloc would give every freed tensor back and fetch it again.
+            "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": 1, "MKL_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1},
             # Dask's own watching wakes the worker a hundred times a second and takes the GIL from the training each time.
             "distributed.worker.profile.enabled": False,
             "distributed.admin.tick.interval": "1s",

@@ -326,3 +326,8 @@ def test_a_cluster_that_does_not_answer_is_said(fresh_runs, monkeypatch):
     monkeypatch.setenv("MANABI_SCHEDULER", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match="does not answer"):
         Engine()
+
+
+def test_workers_keep_freed_memory_for_the_next_tensor(engine):
+    assert engine.call("os", "getenv", key="MALLOC_TRIM_THRESHOLD_") is None  # Dask's own setting costs a training 12 %
+    assert engine.call("os", "getenv", key="OMP_WAIT_POLICY") == "PASSIVE"
