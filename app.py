@@ -78,7 +78,13 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     log.event("server_started")
 
     async def start() -> None:
-        for module in ("pandas", "plotly.graph_objects", "ui.forecasting_data", "ui.gan_views"):  # what the first page would wait for
+        for module in (
+            "pandas",
+            "plotly.graph_objects",
+            "ui.forecasting_data",
+            "ui.gan_views",
+            "ui.gridworld_play",
+        ):  # what the first page would wait for
             await asyncio.to_thread(importlib.import_module, module)
         await asyncio.sleep(FIRST_PAGE)
         await ready(None)

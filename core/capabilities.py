@@ -20,9 +20,14 @@ def names() -> tuple[str, ...]:
 
 
 def module(capability: str, part: str) -> ModuleType:
-    """`core.<capability>.<part>`. Raises `UserError` for a capability that does not exist."""
+    """`core.<capability>.<part>`. Raises `UserError` for a capability that does not exist.
+
+    What an agent learns from is an environment: there `data` is the module `env`.
+    """
     if capability not in names():
         raise UserError(f"There is no capability called '{capability[:40]}'.")
+    if part == "data" and not (CORE / capability / "data.py").exists():
+        part = "env"
     return importlib.import_module(f"core.{capability}.{part}")
 
 

@@ -12,9 +12,20 @@ from pydantic.fields import FieldInfo
 from core.errors import UserError
 
 
-def marks(group: str, *, live: bool = False, advanced: bool = False, step: float | None = None) -> dict[str, Any]:
-    """Extra facts of a field for the form: its group, and whether it is `live` or folded away as `advanced`."""
-    return {"group": group, "live": live, "advanced": advanced, "step": step}
+def marks(
+    group: str,
+    *,
+    live: bool = False,
+    advanced: bool = False,
+    hidden: bool = False,
+    step: float | None = None,
+    only: Mapping[str, list[Any]] | None = None,
+) -> dict[str, Any]:
+    """Extra facts of a field for the form: its group, and whether it is `live`, folded away as `advanced`, or `hidden`.
+
+    only: other fields and the values of theirs with which this one means something; the form shows it with those only.
+    """
+    return {"group": group, "live": live, "advanced": advanced, "hidden": hidden, "step": step, "only": only}
 
 
 class Config(BaseModel):
@@ -27,6 +38,7 @@ class Config(BaseModel):
 
     # name -> the fields that differ from the defaults
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
+    DEMO_SCALE: ClassVar[int] = 1  # a public demo's cap on steps is this many times larger: for steps that cost less than an optimiser's
 
     seed: int = Field(
         0,
@@ -77,6 +89,11 @@ def mark(info: FieldInfo, name: str) -> Any:
     return extra.get(name) if isinstance(extra, dict) else None
 
 
+def applies(info: FieldInfo, values: Mapping[str, Any]) -> bool:
+    """Whether a field means anything beside the values of the others."""
+    return all(values.get(name) in allowed for name, allowed in (mark(info, "only") or {}).items())
+
+
 def choices(info: FieldInfo) -> list[Any] | None:
     """The values of a `Literal` field, None for others."""
     return list(typing.get_args(info.annotation)) if typing.get_origin(info.annotation) is Literal else None
@@ -95,6 +112,8 @@ def table(kind: type[Config]) -> list[dict[str, str]]:
     """The settings as rows for people: name, default, range, meaning."""
     rows = []
     for name, info in kind.model_fields.items():
+        if mark(info, "hidden"):
+            continue
         low, high = bounds(info)
         options = choices(info)
         span = ", ".join(map(str, options)) if options else "" if low is None else f"{low:g} to {high:g}"

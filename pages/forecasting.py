@@ -10,12 +10,12 @@ from core.forecasting.parts import split
 from core.runs import store
 from ui import explain, forecasting_inside, forecasting_views
 from ui.charts_forecasting import series_chart
-from ui.config_form import apply, config_form
+from ui.config_form import config_form
 from ui.forecasting_data import PREFIX, data_block
 from ui.live_plot import live_plot
-from ui.run_panel import run_panel
+from ui.run_panel import run_head, run_panel
 from ui.session import current_run, get_engine, link, look, show_message, visitor, warm_up
-from ui.words import plain, say_error
+from ui.words import say_error
 
 EXAMPLE = "example-forecasting-airline-lstm"
 CELLS = ("lstm", "gru", "rnn")
@@ -77,25 +77,7 @@ if not run:
     )
 shown = run or store.read(EXAMPLE)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"**{plain(store.name(shown))}**")
-    if len(family) > 1:
-        for mate in family[1:]:
-            st.button(
-                f"{str(mate.config['model']).upper()}",
-                key=f"open_{mate.id}",
-                icon=":material/swap_horiz:",
-                help=f"Open the {str(mate.config['model']).upper()} of this race.",
-                on_click=link,
-                args=(f"{PREFIX}_run", mate.id),
-            )
-    st.button(
-        "Use these settings",
-        key="take_settings",
-        icon=":material/tune:",
-        help="Fill the form with the settings of this run.",
-        on_click=lambda: apply(ForecastingConfig, PREFIX, ForecastingConfig.model_validate(shown.config)),
-    )
+run_head(family, ForecastingConfig, PREFIX, mate_name=lambda mate: str(mate.config["model"]).upper())
 
 
 def live(current: store.Run, curves: dict) -> None:

@@ -10,11 +10,11 @@ from core.gan.config import GanConfig
 from core.gan.data import Samples
 from core.runs import store
 from ui import explain, gan_inside, gan_play, gan_views
-from ui.config_form import apply, config_form
+from ui.config_form import config_form
 from ui.gan_data import PREFIX, data_block
-from ui.run_panel import run_panel
+from ui.run_panel import run_head, run_panel
 from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
-from ui.words import plain, say_error
+from ui.words import say_error
 
 EXAMPLE = "example-gan-ring8"
 SHIPPED = {"ring8": "example-gan-ring8", "fashion": "example-gan-fashion"}  # dataset -> the run whose weights come with Manabi
@@ -80,33 +80,7 @@ if not run:
     )
 shown = run or store.read(EXAMPLE)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.markdown(f"**{plain(store.name(shown))}**")
-    for mate in family[1:]:
-        st.button(
-            plain(store.name(mate)),
-            key=f"open_{mate.id}",
-            icon=":material/swap_horiz:",
-            help="Open the run beside it.",
-            on_click=link,
-            args=(f"{PREFIX}_run", mate.id),
-        )
-    st.button(
-        "Use these settings",
-        key="take_settings",
-        icon=":material/tune:",
-        help="Fill the form with the settings of this run.",
-        on_click=lambda: apply(GanConfig, PREFIX, GanConfig.model_validate(shown.config)),
-    )
-    if not store.is_example(shown.id):
-        st.button(
-            "Same seed again",
-            key="again",
-            icon=":material/replay:",
-            help="From scratch, beside this run.",
-            on_click=again,
-            args=(shown.id,),
-        )
+run_head(family, GanConfig, PREFIX, again=again)
 beside = family if not store.is_example(shown.id) else [shown]
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from core.gridworld.env import world_of
 from core.runs import store
-from ui import gan_views
+from ui import board, gan_views
 from ui.charts import finished
 from ui.charts_forecasting import forecast_chart
 from ui.charts_gan import LAYERS
@@ -63,7 +64,18 @@ def gan() -> None:
     )
 
 
+def gridworld() -> None:
+    """What Q-learning found out about the frozen lake, and its way across."""
+    run = store.read("example-gridworld-frozenlake")
+    task, sample = store.dataset(run.id), store.sample(run.id, store.sample_steps(run.id)[-1])
+    world = world_of(task.map)
+    shown = board.view(world, values=sample["q"].max(-1).astype(np.float64), greedy=sample["greedy"])
+    trail = [int(state) for state in sample["trail"]]
+    board.board(shown, key="home_gridworld", path=trail, walk="home", pace=300)
+
+
 airline, ring = store.result("example-forecasting-airline-lstm") or {}, store.result("example-gan-ring8") or {}
+lake = store.result("example-gridworld-frozenlake") or {}
 card(
     "forecasting",
     "Forecasting",
@@ -81,6 +93,15 @@ card(
     "collapse and heal it, and read in numbers how good the samples are.",
     str(ring["sentence"]),
     gan,
+)
+card(
+    "gridworld",
+    "Gridworld",
+    ":material/route:",
+    "Draw a map and let sixteen methods learn it, from value iteration to DQN. Ask an arrow why it points there, change the map "
+    "under the agent's feet, play against it, and see how far everyone is from the exact optimum.",
+    str(lake["sentence"]),
+    gridworld,
 )
 
 steps = st.columns(3, border=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from core import capabilities, source
-from core.config import Config, bounds, choices
+from core.config import Config, bounds, choices, mark
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "torchvision", "timm", "transformers"}
-FILES = {"README.md", "config.py", "data.py", "models.py", "train.py", "predict.py", "interpret.py", "export.py"}
+FILES = {"README.md", "config.py", "models.py", "train.py", "predict.py", "interpret.py", "export.py"}
 
 
 def imports(path):
@@ -47,18 +47,19 @@ def test_no_capability_imports_another():
 
 
 def test_inside_a_capability_imports_point_down():
-    rank = {"config": 0, "data": 1, "models": 1, "train": 2, "predict": 3, "interpret": 3}
+    rank = {"config": 0, "data": 1, "env": 1, "models": 1, "train": 2, "predict": 3, "interpret": 3}
     for name in capabilities.names():
         for path in (ROOT / "core" / name).glob("*.py"):
             for used in imports(path):
                 part = used.removeprefix(f"core.{name}.")
-                if part != used and path.stem in {"config", "data", "models"}:
+                if part != used and path.stem in {"config", "data", "env", "models"}:
                     assert rank.get(part, 0) <= rank[path.stem], f"{path.stem} imports {part}"
 
 
 @pytest.mark.parametrize("name", capabilities.names())
 def test_a_capability_has_all_its_files_and_a_page(name):
-    assert {path.name for path in (ROOT / "core" / name).iterdir()} >= FILES
+    files = {path.name for path in (ROOT / "core" / name).iterdir()}
+    assert files >= FILES and files & {"data.py", "env.py"}
     assert (ROOT / "pages" / f"{name}.py").exists()
     assert len((ROOT / "core" / name / "README.md").read_text(encoding="utf-8")) > 1000
 
@@ -82,7 +83,9 @@ def test_every_setting_has_default_bounds_and_help(name):
     kind()
     for field, info in kind.model_fields.items():
         assert info.title and info.description, field
-        if choices(info) is None and info.annotation is not bool:
+        if info.annotation is str:  # free text is never in the form
+            assert mark(info, "hidden") and any(getattr(rule, "max_length", 0) for rule in info.metadata), field
+        elif choices(info) is None and info.annotation is not bool:
             assert None not in bounds(info), field
     for preset, values in kind.PRESETS.items():
         config = kind.from_preset(preset)

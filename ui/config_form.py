@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from core.config import Config, bounds, choices, mark, read_config
+from core.config import Config, applies, bounds, choices, mark, read_config
 from core.errors import UserError
 from ui.words import say_error
 
@@ -53,16 +53,21 @@ def config_form(kind: type[Config], prefix: str) -> Config | None:
     values: dict[str, Any] = {}
     groups: dict[str, list[str]] = {}
     for name, info in kind.model_fields.items():
-        groups.setdefault("Advanced settings" if mark(info, "advanced") else str(mark(info, "group")), []).append(name)
+        if not mark(info, "hidden"):
+            groups.setdefault("Advanced settings" if mark(info, "advanced") else str(mark(info, "group")), []).append(name)
     folded_names = groups.pop("Advanced settings", [])
+
+    def widgets(names: list[str]) -> None:
+        for name in names:
+            info = kind.model_fields[name]
+            values[name] = _widget(name, info, key_of(prefix, name)) if applies(info, values) else info.default
+
     with st.grid(3, min_column_width=230):
         for names in groups.values():
-            for name in names:
-                values[name] = _widget(name, kind.model_fields[name], key_of(prefix, name))
-    if folded_names:
+            widgets(names)
+    if any(applies(kind.model_fields[name], values) for name in folded_names):
         with st.expander("Advanced settings", icon=":material/settings:"), st.grid(3, min_column_width=230):
-            for name in folded_names:
-                values[name] = _widget(name, kind.model_fields[name], key_of(prefix, name))
+            widgets(folded_names)
     try:
         return read_config(kind, values)
     except UserError as error:

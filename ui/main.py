@@ -30,6 +30,12 @@ page = st.navigation(
                 icon=":material/swords:",
                 help="Watch a generator and a discriminator fight over points or pictures of your own.",
             ),
+            st.Page(
+                PAGES / "gridworld.py",
+                title="Gridworld",
+                icon=":material/route:",
+                help="Draw a map, and race every family of reinforcement learning on it against the exact optimum.",
+            ),
         ],
         "Yours": [
             st.Page(

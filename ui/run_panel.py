@@ -8,9 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import bounds, choices, mark
+from core.config import Config, applies, bounds, choices, mark
 from core.runs import control, store
 from core.runs.metrics import Curve
+from ui.config_form import apply
 from ui.session import get_engine, guarded, link, look, reader, show_message, visitor
 from ui.words import plain
 
@@ -35,6 +36,48 @@ def badge(run: store.Run) -> None:
     st.badge(text, color=color, icon=icon)
 
 
+def run_head(
+    family: list[store.Run],
+    kind: type[Config],
+    prefix: str,
+    *,
+    mate_name: Callable[[store.Run], str] = store.name,
+    again: Callable[..., None] | None = None,
+) -> None:
+    """The name of a run, its mates to open, and what can be made of its settings.
+
+    again: starts the same run once more, beside the first; given its id.
+    """
+    shown = family[0]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(store.name(shown))}**")
+        for mate in family[1:]:
+            st.button(
+                plain(mate_name(mate)),
+                key=f"open_{mate.id}",
+                icon=":material/swap_horiz:",
+                help="Open the run beside it.",
+                on_click=link,
+                args=(f"{prefix}_run", mate.id),
+            )
+        st.button(
+            "Use these settings",
+            key="take_settings",
+            icon=":material/tune:",
+            help="Fill the form with the settings of this run.",
+            on_click=lambda: apply(kind, prefix, kind.model_validate(shown.config)),
+        )
+        if again and not store.is_example(shown.id):
+            st.button(
+                "Same seed again",
+                key="again",
+                icon=":material/replay:",
+                help="From scratch, beside this run.",
+                on_click=again,
+                args=(shown.id,),
+            )
+
+
 def run_panel(family: list[store.Run], draw: Draw, *, key: str, plain_wish: Wish = lambda run: {}) -> None:
     """Show a run live: controls and `draw(run, curves)`, once a second while anything can still change.
 
@@ -47,9 +90,10 @@ def run_panel(family: list[store.Run], draw: Draw, *, key: str, plain_wish: Wish
 
 
 def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: Wish) -> None:
-    if any(look(other).settled for other in unsettled):
-        st.rerun()
     run = look(run_id)
+    resumed = not run.settled and run_id not in unsettled  # the timer has to start again
+    if resumed or any(look(other).settled for other in unsettled):
+        st.rerun()
     show_message()
     with st.container(horizontal=True, vertical_alignment="center"):
         badge(run)
@@ -139,7 +183,7 @@ def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callab
     )
     config = run.settings()
     for name, info in type(config).model_fields.items():
-        if not mark(info, "live"):
+        if not (mark(info, "live") and applies(info, run.config)):
             continue
         key_of, value = f"{key}_live_{name}", wanted["settings"].get(name, getattr(config, name))
         facts: dict[str, Any] = {"key": key_of, "help": info.description}

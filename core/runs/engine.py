@@ -172,7 +172,7 @@ class Engine:
                 engine=self.id,
                 note="",
                 result="none",
-                max_steps=caps.max_steps,
+                max_steps=caps.max_steps * run.settings().DEMO_SCALE,
                 max_seconds=caps.max_seconds,
             )
             self.waiting.append(run.id)

@@ -190,7 +190,7 @@ def name(run: Run) -> str:
     label = folder(run.id) / "label.txt"
     if label.is_file():
         return label.read_text(encoding="utf-8")
-    cell = run.config.get("model", run.capability)
+    cell = run.config.get("model", run.config.get("method", run.capability))
     return f"{str(cell).upper()} · {run.data}" if run.data else str(cell).upper()
 
 

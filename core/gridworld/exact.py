@@ -1,0 +1,152 @@
+"""The answer key: exact values and policies of a map, by dynamic programming on its transition tables.
+
+Two questions, two answers. *What can be earned?* The rewards of an episode, undiscounted, within the map's horizon: solved
+backwards from the last move, so the best policy may look at the clock. *What should a learner find?* The discounted values
+that every method here estimates: value iteration (Bellman 1957; Sutton and Barto, 2nd ed., 4.4).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.errors import UserError
+from core.gridworld.compiled import compiled
+from core.gridworld.env import Tables, World
+
+SMALL = 1e-10  # a sweep that changes no value by more has settled
+MOST_SWEEPS = 200_000
+NO_VALUES = (
+    "With a discount (gamma) of 1 the values of this map do not exist: {why}. Choose a gamma below 1, or change the map so that every "
+    "way to earn comes to an end."
+)
+
+
+@compiled
+def looked_ahead(world: Tables, values: np.ndarray, gamma: float, state: int, action: int) -> float:
+    """Expected reward of a move plus gamma times the value of where it leads: one step of look-ahead."""
+    total = 0.0
+    for k in range(world.chance.shape[2]):
+        after = 0.0 if world.done[state, action, k] else values[world.next[state, action, k]]
+        total += world.chance[state, action, k] * (world.reward[state, action, k] + gamma * after)
+    return total
+
+
+@compiled
+def best_ahead(world: Tables, values: np.ndarray, gamma: float, state: int) -> float:
+    """The value of the best move."""
+    best = -np.inf
+    for action in range(4):
+        best = max(best, looked_ahead(world, values, gamma, state, action))
+    return best
+
+
+@compiled
+def optimum_within(world: Tables, acting: np.ndarray, horizon: int) -> np.ndarray:
+    """The most that can be expected with `horizon` moves left, by backward induction.  # (S,)"""
+    values = np.zeros(len(acting))
+    for _ in range(horizon):
+        before = values.copy()
+        for state in range(len(acting)):
+            if not acting[state]:
+                continue
+            values[state] = best_ahead(world, before, 1.0, state)
+    return values
+
+
+@compiled
+def return_within(world: Tables, acting: np.ndarray, policy: np.ndarray, horizon: int) -> np.ndarray:
+    """What a policy (S, 4) earns on average with `horizon` moves left.  # (S,)"""
+    values = np.zeros(len(acting))
+    for _ in range(horizon):
+        before = values.copy()
+        for state in range(len(acting)):
+            if not acting[state]:
+                continue
+            values[state] = 0.0
+            for action in range(4):
+                if policy[state, action] > 0:
+                    values[state] += policy[state, action] * looked_ahead(world, before, 1.0, state, action)
+    return values
+
+
+@compiled
+def iterate_values(world: Tables, acting: np.ndarray, gamma: float, small: float, most: int) -> tuple[np.ndarray, float]:
+    """Value iteration until a sweep changes no value by more than `small`: values (S,), and the last change."""
+    values = np.zeros(len(acting))
+    change = 0.0
+    for _ in range(most):
+        change = 0.0
+        for state in range(len(acting)):
+            if not acting[state]:
+                continue
+            best = best_ahead(world, values, gamma, state)
+            change = max(change, abs(best - values[state]))
+            values[state] = best
+        if change <= small:
+            break
+    return values, change
+
+
+def possible(world: World) -> float:
+    """The most that any policy can earn on average in one episode: the exact optimum within the horizon."""
+    return float(optimum_within(world.tables, world.acting, world.tables.horizon)[world.tables.starts].mean())
+
+
+def expected_return(world: World, policy: np.ndarray) -> float:
+    """What a policy earns on average in one episode, exactly. policy: (S, 4) probabilities."""
+    return float(return_within(world.tables, world.acting, policy, world.tables.horizon)[world.tables.starts].mean())
+
+
+def q_of(world: World, values: np.ndarray, gamma: float) -> np.ndarray:
+    """The value of each move, from the values of states.  # (S,) -> (S, 4)"""
+    table = world.tables
+    after = np.where(table.done, 0.0, values[table.next])
+    q = (table.chance * (table.reward + gamma * after)).sum(-1)
+    q[~world.acting] = 0.0
+    return q
+
+
+def optimal_values(world: World, gamma: float) -> np.ndarray:
+    """V* under a discount.  # (S,) Raises `UserError` where the values do not exist."""
+    if gamma >= 1:
+        check_values_exist(world)
+    return iterate_values(world.tables, world.acting, gamma, SMALL, MOST_SWEEPS)[0]
+
+
+def check_values_exist(world: World) -> None:
+    """With a gamma of 1, rewards are added up for ever. Raises `UserError` if they add up to no number."""
+    ends = (world.tables.done & (world.tables.chance > 0)).any(-1) & world.acting[:, None]
+    if not ends.any():
+        raise UserError(NO_VALUES.format(why="no move ends an episode"))
+    least = 50 * world.states + 1000  # sweeps in which every path without a loop is long over
+    values, change = iterate_values(world.tables, world.acting, 1.0, 1e-6, least)
+    if change > 1e-6 and np.abs(values).max() > np.abs(world.tables.reward).max() * world.states:
+        raise UserError(NO_VALUES.format(why="an agent could go round in circles and the rewards would add up without end"))
+
+
+def greedy(q: np.ndarray) -> np.ndarray:
+    """The policy that takes the best move, the first of equals.  # (S, 4) -> (S, 4)"""
+    return np.eye(4)[q.argmax(-1)]
+
+
+def random_policy(world: World) -> np.ndarray:
+    """Each move equally likely.  # (S, 4)"""
+    return np.full((world.states, 4), 0.25)
+
+
+def shortest_path(world: World) -> np.ndarray:
+    """The policy that walks the shortest way to a goal as if no move ever slipped: what a navigator knows without learning.
+
+    Breadth-first search backwards from the goals, past pits, over the way that each move is meant to go. Deaf to rewards.
+    """
+    meant = world.tables.chance.argmax(-1)  # (S, 4) the likeliest outcome of each move ...
+    if world.tables.chance.shape[2] == 3:
+        meant = np.where(world.tables.chance[..., 1] > 0, 1, meant)  # ... on ice the way meant, in the middle, where it can happen
+    after = np.take_along_axis(world.tables.next, meant[..., None], 2)[..., 0]
+    far = np.where(world.goal, 0, np.iinfo(np.int64).max)
+    while True:
+        steps = np.where(far[after] < np.iinfo(np.int64).max, far[after] + 1, far[after])
+        nearer = np.where(world.terminal, far, np.minimum(far, steps.min(-1)))
+        if (nearer == far).all():
+            return np.eye(4)[steps.argmin(-1)]
+        far = nearer

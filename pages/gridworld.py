@@ -1,0 +1,152 @@
+"""Reinforcement learning in a gridworld: map, settings, learn, use, play, look inside, how it works."""
+
+import streamlit as st
+
+from core import source
+from core.errors import UserError
+from core.gridworld.config import LEARNERS, PLANNERS, GridworldConfig
+from core.gridworld.env import Task
+from core.gridworld.rules import RULES
+from core.runs import store
+from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
+from ui.config_form import config_form
+from ui.gridworld_data import PREFIX, answer_key, data_block
+from ui.run_panel import run_head, run_panel
+from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
+from ui.words import plain, say_error
+
+EXAMPLE = "example-gridworld-frozenlake"
+METRICS = source.constant("core.gridworld.train", "METRICS")
+METHODS = {  # where the code of each method is
+    "Dynamic programming": ("dynamic_programming", ("value_sweep", "evaluation_sweep", "improved")),
+    "Monte Carlo": ("monte_carlo", ("monte_carlo",)),
+    "SARSA": ("sarsa", ("sarsa", "expected_sarsa")),
+    "Q-learning": ("q_learning", ("q_learning", "double_q_learning")),
+    "n-step and lambda": ("traces", ("n_step_sarsa", "sarsa_lambda")),
+    "Dyna": ("dyna", ("dyna_q", "prioritised_sweeping")),
+    "REINFORCE": ("reinforce", ("Reinforce",)),
+    "A2C": ("actor_critic", ("A2C",)),
+    "PPO": ("ppo", ("PPO",)),
+    "DQN": ("dqn", ("DQN",)),
+}
+
+
+def start(task: Task, configs: list[GridworldConfig], watch: str) -> None:
+    """Queue a run for each config and open the first."""
+    pace, speed = gridworld_views.WATCH[watch]
+    try:
+        configs = [config.updated({"pace": "chunks" if config.method in PLANNERS else pace}) for config in configs]
+        runs = get_engine().start(PREFIX, configs, task, visitor=visitor(), data=task.name)
+        for run in runs:
+            if speed:
+                get_engine().ask(run.id, speed=speed)
+    except UserError as error:
+        say_error(error)
+        return
+    link(f"{PREFIX}_run", runs[0].id)
+    st.rerun()
+
+
+def setup(task: Task | None) -> None:
+    """Settings and the start buttons. A fragment: a slider reruns this alone."""
+    st.header("Settings", divider="gray")
+    config = config_form(GridworldConfig, PREFIX)
+    if config:
+        st.latex(RULES[config.method][0])
+        st.caption(RULES[config.method][1])
+    if config and task and config.gamma == 1:
+        key = answer_key(task.map.code(), 1.0)
+        if key and key["why"]:
+            st.warning(plain(key["why"]), icon=":material/functions:")
+            config = None
+    st.header("Train", divider="gray")
+    rivals: list[str] = []
+    if config and config.method in LEARNERS:
+        rivals = st.multiselect(
+            "Race against",
+            [method for method in LEARNERS if method != config.method],
+            max_selections=5,
+            key=f"{PREFIX}_rivals",
+            placeholder="up to five other methods",
+            help="The same map, the same seeds, the same number of moves for each.",
+        )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        watch = st.selectbox(
+            "Pace at first", list(gridworld_views.WATCH), key=f"{PREFIX}_watch", width=220, help="It can be changed at any time."
+        )
+        train = st.button("Race" if rivals else "Train", type="primary", icon=":material/play_arrow:", disabled=not (task and config))
+    if task and config and train:
+        start(task, [config, *gridworld_race.rivals_of(config, rivals)], str(watch))
+
+
+@guarded
+def again(run_id: str) -> None:
+    """The same settings, map and seed once more, beside the first."""
+    run = look(run_id)
+    config = GridworldConfig.model_validate(run.config)
+    began = get_engine().start(PREFIX, [config], gridworld_views.task_of(run_id), visitor=visitor(), data=run.data, beside=[run_id])
+    link(f"{PREFIX}_run", began[0].id)
+
+
+st.title("Gridworld", icon=":material/route:")
+st.markdown("An agent on a map of yours tries, earns, and learns what each move is worth. The exact optimum is the answer key.")
+run = current_run(PREFIX)
+warm_up()
+show_message()
+
+st.header("Data", divider="gray")
+task = data_block()
+st.fragment(setup)(task)
+if not run:
+    st.info("Nothing of yours is open. This is a finished example: Q-learning on FrozenLake, five agents.", icon=":material/lightbulb:")
+shown = run or store.read(EXAMPLE)
+family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
+run_head(family, GridworldConfig, PREFIX, mate_name=gridworld_race.name_of, again=again)
+beside = family if not store.is_example(shown.id) else [shown]
+
+
+def live(current: store.Run, curves: dict) -> None:
+    """The live map of a run, and the race with those beside it."""
+    gridworld_views.live(current, curves)
+    if len(beside) > 1:
+        gridworld_race.race(beside)
+
+
+run_panel(beside, live, key=f"panel_{shown.id[-12:]}", plain_wish=gridworld_views.full_pace)
+with st.expander("What the curves mean", icon=":material/help:"):
+    for name, text in METRICS.items():
+        st.markdown(f"- `{name}`: {text}")
+if shown.result == "ready":
+    gridworld_views.verdict(shown)
+with st.expander("Replay the whole learning", icon=":material/history:", on_change="rerun") as scrubber:
+    if scrubber.open:
+        st.fragment(gridworld_views.history)(shown)
+
+has_weights = store.checkpoint_step(shown.id) > 0
+use, you, inside, how = st.tabs(["Use", "You play", "Look inside", "How it works"], on_change="rerun", key="gridworld_tab")
+if you.open:
+    with you:
+        st.header("You play", divider="gray")
+        st.fragment(gridworld_play.play)(shown)
+for tab, title, block in ((use, "Use", gridworld_play.use), (inside, "Look inside", gridworld_inside.inside)):
+    if tab.open:
+        with tab:
+            st.header(title, divider="gray")
+            if has_weights:
+                st.fragment(block)(shown)
+            else:
+                st.caption("As soon as something is learned, this is open to you.")
+            if tab is use and has_weights:
+                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
+                explain.permalink("gridworld", {f"{PREFIX}_run": shown.id})
+if how.open:
+    with how:
+        st.header("How it works", divider="gray")
+        explain.readme("gridworld")
+        explain.settings_table(GridworldConfig)
+        chosen = st.selectbox("The code of", list(METHODS), key=f"{PREFIX}_code")
+        module, names = METHODS[str(chosen)]
+        for name in names:
+            explain.show_code(f"core.gridworld.methods.{module}", name)
+        explain.show_code("core.gridworld.models", "QNetwork")
+        explain.show_code("core.gridworld.train", "train", label="The training loop that ran")

@@ -1,0 +1,123 @@
+"""A gridworld on the page: one component to paint a map, to look at what an agent thinks of it, and to play on it.
+
+Its parts are `board.js` (drawing, mouse, keyboard) and `board.css`. Arrays come in, what the visitor did comes out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from core.gridworld.env import World
+from core.gridworld.maps import CELLS
+
+_HERE = Path(__file__).parent
+_mount = st.components.v2.component(
+    "gridworld_board",
+    js=(_HERE / "board.js").read_text(encoding="utf-8").replace("DATA_NAMES", json.dumps(CELLS)),
+    css=(_HERE / "board.css").read_text(encoding="utf-8"),
+)
+HELP = {
+    "edit": "Map to paint on. Arrow keys move, Enter paints, a cell's letter paints that cell, Control Z undoes.",
+    "look": "Map. Arrow keys move, Enter asks why the arrow of a cell points where it does.",
+    "play": "Map to play on. Arrow keys move you.",
+}
+
+
+def paint(values: np.ndarray, limit: float = 0.0) -> list[str]:
+    """Numbers as colours over the page's own: blue is worth something, orange costs, none is 0."""
+    limit = limit or float(np.abs(values).max(initial=0)) or 1.0
+    strength = np.clip(np.abs(values) / limit, 0, 1)
+    return [
+        f"rgba({'46,134,222' if value >= 0 else '230,119,46'},{0.72 * share:.3f})" for value, share in zip(values, strength, strict=True)
+    ]
+
+
+def usual_size(values: np.ndarray) -> float:
+    """How large most of these numbers are: the end of the colour scale, which a few enormous ones must not bleach."""
+    return float(np.quantile(np.abs(values), 0.95)) if values.size else 0.0
+
+
+def carried(world: World, held: int) -> slice:
+    """The states of a map with these things carried, cell by cell."""
+    return slice(held * world.cells, (held + 1) * world.cells)
+
+
+def view(
+    world: World,
+    *,
+    held: int = 0,
+    values: np.ndarray | None = None,
+    moves: np.ndarray | None = None,
+    greedy: np.ndarray | None = None,
+    numbers: bool = True,
+    limit: float = 0.0,
+) -> dict[str, Any]:
+    """What the board shows of a map.
+
+    values: (S,) as colours (and numbers); moves: (S, 4) as four triangles a cell; greedy: (S,) best move, or (S, 4) bool for several.
+    held: what is carried in the states shown, as bits.
+    """
+    part, acting = carried(world, held), world.acting
+    found: dict[str, Any] = {"rows": list(world.map.rows), "ice": world.map.slippery, "numbers": numbers and world.map.width <= 14}
+    if world.map.rewards:
+        found["rewards"] = {
+            int(r) * world.map.width + int(c): value for (r, c), value in ((key.split(","), v) for key, v in world.map.rewards.items())
+        }
+    if any(world.map.wind):
+        found["wind"] = list(world.map.wind)
+    here = acting[part]
+    if moves is not None:
+        flat = moves[part]
+        colors = np.array(paint(flat.ravel(), limit or usual_size(moves[acting]))).reshape(-1, 4)
+        found["moves"] = [[[float(v), c] for v, c in zip(flat[n], colors[n], strict=True)] if here[n] else None for n in range(world.cells)]
+    elif values is not None:
+        flat = values[part]
+        colors_of = paint(flat, limit or usual_size(values[acting]))
+        found["colors"] = [colors_of[n] if here[n] else None for n in range(world.cells)]
+        if numbers and world.map.width <= 20:
+            found["values"] = [float(flat[n]) if here[n] else None for n in range(world.cells)]
+    if greedy is not None:
+        best = greedy[part]
+        several = best if best.ndim == 2 else np.eye(4, dtype=bool)[best]
+        found["arrows"] = [np.flatnonzero(several[n]).tolist() if here[n] else [] for n in range(world.cells)]
+    return found
+
+
+def ties(q: np.ndarray) -> np.ndarray:
+    """All moves that are as good as the best.  # (S, 4) -> (S, 4) bool"""
+    return q >= q.max(-1, keepdims=True) - 1e-9
+
+
+def board(
+    shown: dict[str, Any],
+    *,
+    key: str,
+    mode: Literal["edit", "look", "play"] = "look",
+    did: Callable[[dict[str, Any]], None] | None = None,
+    brush: str = "#",
+    agent: int | None = None,
+    trail: Sequence[int] = (),
+    selected: int | None = None,
+    path: Sequence[int] = (),
+    walk: str = "",
+    pace: int = 200,
+) -> None:
+    """Show a map; `did` is told of each thing the visitor does, before the page runs again.
+
+    agent, trail, selected, path: numbers of cells. path: cells that the agent walks, `pace` ms each; another `walk` starts it afresh.
+    """
+    data = shown | {"mode": mode, "label": HELP[mode], "brush": brush, "agent": agent, "trail": list(trail), "selected": selected}
+    data |= {"path": list(path), "walk": walk, "pace": pace}
+
+    def told() -> None:
+        event = st.session_state[key].get("did")
+        if did and event:
+            did(dict(event))
+
+    _mount(key=key, data=data, on_did_change=told)
