@@ -84,6 +84,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
             "ui.forecasting_data",
             "ui.gan_views",
             "ui.gridworld_play",
+            "ui.image_inside",
         ):  # what the first page would wait for
             await asyncio.to_thread(importlib.import_module, module)
         await asyncio.sleep(FIRST_PAGE)

@@ -10,7 +10,7 @@ from core.gridworld.rules import RULES
 from core.runs import store
 from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
 from ui.config_form import config_form
-from ui.gridworld_data import PREFIX, answer_key, data_block
+from ui.gridworld_data import PREFIX, answer_key, choose, data_block
 from ui.run_panel import run_head, run_panel
 from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
 from ui.words import plain, say_error
@@ -102,6 +102,15 @@ if not run:
 shown = run or store.read(EXAMPLE)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
 run_head(family, GridworldConfig, PREFIX, mate_name=gridworld_race.name_of, again=again)
+if task and task.map != gridworld_views.task_of(shown.id).map:
+    st.button(
+        "Edit the map of this run",
+        key="take_map",
+        icon=":material/map:",
+        help="Bring its map up to the editor.",
+        on_click=choose,
+        args=(gridworld_views.task_of(shown.id).map,),
+    )
 beside = family if not store.is_example(shown.id) else [shown]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ui.charts import NETWORK, QUIET, RIVAL, THIRD, Chart, add_line, axis, figure
+from ui.sheets import png, sheet
 
 MOST_SHOWN = 1200  # points of a cloud in a picture
 LAYERS = ("Real samples", "Samples of G", "View of D", "Noise grid", "Arrows")
@@ -135,24 +134,6 @@ def phase_chart(d_loss: np.ndarray, g_loss: np.ndarray, *, title: str, revision:
     axis(chart, "xaxis", title="loss of D")
     axis(chart, "yaxis", title="loss of G")
     return chart
-
-
-def sheet(pictures: np.ndarray, columns: int = 8, gap: int = 1) -> Image.Image:
-    """Pictures (n, colours, size, size) uint8 side by side, on a quiet ground."""
-    count, colours, size, _ = pictures.shape
-    rows = -(-count // columns)
-    pixel = np.full((rows * (size + gap) - gap, columns * (size + gap) - gap, 3), 138, np.uint8)
-    for n, picture in enumerate(pictures):
-        top, left = n // columns * (size + gap), n % columns * (size + gap)
-        pixel[top : top + size, left : left + size] = picture.transpose(1, 2, 0) if colours == 3 else picture[0][..., None]
-    return Image.fromarray(pixel)
-
-
-def png(picture: Image.Image, zoom: int = 1) -> bytes:
-    """A picture as PNG, each pixel `zoom` times as large."""
-    buffer = io.BytesIO()
-    picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def sheet_chart(pictures: np.ndarray, *, columns: int = 8, title: str = "", revision: str = "", height: int = 460) -> Chart:

@@ -11,7 +11,8 @@ import streamlit as st
 from core.errors import UserError
 from core.gan.config import GanConfig
 from core.gan.data import BUILTIN, SIZES, Samples, builtin
-from core.gan.own import bundle, points_of_ink, template
+from core.gan.own import points_of_ink, template
+from core.pictures import bundle
 from ui import config_form
 from ui.session import get_engine
 from ui.upload import uploader

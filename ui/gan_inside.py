@@ -11,6 +11,7 @@ from ui import charts, charts_gan
 from ui.gan_views import samples_of
 from ui.live_plot import live_plot
 from ui.session import cached_call, run_stamp
+from ui.sheets import png, sheet
 
 INTERPRET = "core.gan.interpret"
 
@@ -42,7 +43,7 @@ def _way(run: store.Run, way: dict, points: bool) -> None:
         if points:
             st.metric("G makes", f"({way['sample'][0]:.3f}, {way['sample'][1]:.3f})")
         else:
-            st.image(charts_gan.png(charts_gan.sheet(way["sample"][None], 1), 5), caption="G makes")
+            st.image(png(sheet(way["sample"][None], 1), 5), caption="G makes")
         st.metric("D says", f"{way['logit']:.2f}", help="Large: real. Only the comparison with other samples has a meaning.")
     rows = [
         {"network": name.upper(), "layer": layer, "numbers": units, "mean size": size}
@@ -98,7 +99,5 @@ def _saliency(run: store.Run, stamp: str, seed: int) -> None:
         shown = found["pictures"][rows]
         shown = np.repeat(shown, 3, 1) if shown.shape[1] == 1 else shown
         numbers = ", ".join(f"{value:.1f}" for value in found["logits"][rows])
-        sheet = charts_gan.sheet(np.concatenate([shown, heat[rows]]), half)
-        st.image(
-            charts_gan.png(sheet, 4), caption=f"{name}: the pictures, and below the pixels that move D's number most. D says {numbers}."
-        )
+        both = sheet(np.concatenate([shown, heat[rows]]), half)
+        st.image(png(both, 4), caption=f"{name}: the pictures, and below the pixels that move D's number most. D says {numbers}.")

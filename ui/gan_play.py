@@ -16,6 +16,7 @@ from ui.explain import safe_csv
 from ui.gan_views import samples_of
 from ui.live_plot import live_plot
 from ui.session import cached_call, call, run_stamp
+from ui.sheets import png, sheet
 
 PREDICT = "core.gan.predict"
 NEAREST = 32  # samples shown beside their nearest training picture: rows of eight
@@ -75,11 +76,11 @@ def _points(run: store.Run, data: Samples, answer: dict[str, np.ndarray]) -> Non
 def _pictures(run: store.Run, data: Samples, answer: dict[str, np.ndarray]) -> None:
     pictures = answer["values"]
     columns = 16 if len(pictures) > 64 else 8 if len(pictures) > 4 else len(pictures)
-    sheet = charts_gan.sheet(pictures[:256], columns)
-    with st.container(width=min(700, sheet.width * charts_gan.ZOOM)):
-        st.image(charts_gan.png(sheet, charts_gan.ZOOM), caption=f"{min(len(pictures), 256)} new samples", width="stretch")
+    shown = sheet(pictures[:256], columns)
+    with st.container(width=min(700, shown.width * charts_gan.ZOOM)):
+        st.image(png(shown, charts_gan.ZOOM), caption=f"{min(len(pictures), 256)} new samples", width="stretch")
     with st.container(horizontal=True):
-        whole = charts_gan.png(charts_gan.sheet(pictures, 32 if len(pictures) > 256 else columns))
+        whole = png(sheet(pictures, 32 if len(pictures) > 256 else columns))
         st.download_button("Sheet as PNG", whole, f"samples-{run.id[:8]}.png", "image/png", icon=":material/download:", on_click="ignore")
         st.download_button(
             "Each as PNG, zipped",
@@ -98,7 +99,7 @@ def _zip(pictures: np.ndarray, labels: np.ndarray | None, classes: tuple[str, ..
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for n, picture in enumerate(pictures):
             folder = "" if labels is None else f"class-{int(labels[n]):02d}/"
-            archive.writestr(f"{folder}{n:05d}.png", charts_gan.png(charts_gan.sheet(picture[None], 1)))
+            archive.writestr(f"{folder}{n:05d}.png", png(sheet(picture[None], 1)))
         if labels is not None:
             archive.writestr("classes.txt", "\n".join(f"class-{n:02d}: {name}" for n, name in enumerate(classes)))
     return buffer.getvalue()
@@ -117,7 +118,7 @@ def _latent(run: store.Run, data: Samples, seed: int, label: int | None) -> None
     if shown is None:
         return
     kind = f", each as {data.classes[label or 0]}" if run.config["conditional"] else ""
-    st.image(charts_gan.png(charts_gan.sheet(shown, 8), 4), caption=f"Samples 1 to 8 of this seed{kind}")
+    st.image(png(sheet(shown, 8), 4), caption=f"Samples 1 to 8 of this seed{kind}")
     normal = run.config["noise"] == "normal"
     with st.container(horizontal=True):
         start = st.selectbox("Walk from", range(1, 9), key=f"from_{run.id}") - 1
@@ -128,14 +129,14 @@ def _latent(run: store.Run, data: Samples, seed: int, label: int | None) -> None
         weights.append([float(a * (n == start) + b * (n == end)) if start != end else float(n == start) for n in range(8)])
     walk = mixed(weights)
     if walk is not None:
-        st.image(charts_gan.png(charts_gan.sheet(walk, WALK), 4), caption=f"The way from {start + 1} to {end + 1}, in equal steps")
+        st.image(png(sheet(walk, WALK), 4), caption=f"The way from {start + 1} to {end + 1}, in equal steps")
     left, right = st.columns([1, 3], vertical_alignment="center")
     with right:
         across = st.slider("Along sample 2", -1.5, 1.5, 0.0, 0.05, key=f"across_{run.id}", help="How much of sample 2's noise is mixed in.")
         up = st.slider("Along sample 3", -1.5, 1.5, 0.0, 0.05, key=f"up_{run.id}", help="How much of sample 3's noise is mixed in.")
     plane = mixed([[1.0, across, up, 0, 0, 0, 0, 0]])
     if plane is not None:
-        left.image(charts_gan.png(charts_gan.sheet(plane, 1), 6), caption="Sample 1 + both")
+        left.image(png(sheet(plane, 1), 6), caption="Sample 1 + both")
     with st.container(horizontal=True):
         a, b, c = (
             st.selectbox(f"{sign} sample", range(1, 9), index=place, key=f"sum{place}_{run.id}") - 1
@@ -144,7 +145,7 @@ def _latent(run: store.Run, data: Samples, seed: int, label: int | None) -> None
     total = [float((n == a) - (n == b) + (n == c)) for n in range(8)]
     sums = mixed([unit(a), unit(b), unit(c), total])
     if sums is not None:
-        st.image(charts_gan.png(charts_gan.sheet(sums, 4), 4), caption=f"{a + 1}, {b + 1}, {c + 1}, and {a + 1} - {b + 1} + {c + 1}")
+        st.image(png(sheet(sums, 4), 4), caption=f"{a + 1}, {b + 1}, {c + 1}, and {a + 1} - {b + 1} + {c + 1}")
 
 
 def _nearest(run: store.Run, seed: int, label: int | None) -> None:
@@ -154,7 +155,7 @@ def _nearest(run: store.Run, seed: int, label: int | None) -> None:
     rows = [found[name].reshape(-1, 8, *found[name].shape[1:]) for name in ("pictures", "neighbours")]
     both = np.stack(rows, 1).reshape(-1, *found["pictures"].shape[1:])  # a row of samples, then a row of their neighbours
     st.image(
-        charts_gan.png(charts_gan.sheet(both, 8), 4),
+        png(sheet(both, 8), 4),
         caption="In turn: a row of samples, and below the nearest pictures that were learned from.",
     )
     mine, usual = float(np.median(found["distance"])), float(found["usual"])
@@ -195,7 +196,7 @@ def _discriminator(run: store.Run, data: Samples) -> None:
         chart["data"].append(charts_gan.dots(quiz["values"], "?", charts.RIVAL, size=11, hoverinfo="text") | {"type": "scatter", **marks})
         live_plot(chart, key=f"guess_{run.id}")
     else:
-        st.image(charts_gan.png(charts_gan.sheet(quiz["values"], 6, gap=2), 5), caption="1 to 6 above, 7 to 12 below")
+        st.image(png(sheet(quiz["values"], 6, gap=2), 5), caption="1 to 6 above, 7 to 12 below")
     guessed = st.pills("Real", numbers, selection_mode="multi", key=f"marks_{run.id}_{turn}", help="Mark those you take for real.")
     done = f"done_{run.id}_{turn}"
     with st.container(horizontal=True):
@@ -292,4 +293,4 @@ def _ground(data: Samples, x: np.ndarray, y: np.ndarray, size: int) -> bytes:
     row = ((y[-1] - shown[:, 1]) / (y[-1] - y[0]) * (size - 1)).astype(int)
     paper = np.full((size, size, 3), 255, np.uint8)
     paper[row.clip(0, size - 1), column.clip(0, size - 1)] = (170, 178, 190)
-    return charts_gan.png(Image.fromarray(paper))
+    return png(Image.fromarray(paper))

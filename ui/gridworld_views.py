@@ -11,7 +11,7 @@ import streamlit as st
 from core.errors import UserError
 from core.gridworld import editor, maps
 from core.gridworld.config import PLANNERS
-from core.gridworld.env import Task, World, walk, world_of
+from core.gridworld.env import Task, World, check_same_shape, walk, world_of
 from core.gridworld.maps import ACTIONS, CELLS, GridMap
 from core.gridworld.rules import RULES, numbers
 from core.runs import control, store
@@ -278,8 +278,7 @@ def _repaint(run_id: str, cells: list[int], letter: str, reward: float) -> None:
     draft = editor.painted(editor.draft_of(grid), cells, letter, reward)
     new = maps.read_map({**draft, "name": grid.name})
     world = world_of(new)
-    if world.items != world_of(grid).items:
-        raise UserError("Keys and parcels have to stay while it learns.")
+    check_same_shape(world, world_of(grid))
     if problem := world.problem():
         raise UserError(problem)
     get_engine().ask(run_id, settings={"edit": new.code()})

@@ -31,6 +31,12 @@ page = st.navigation(
                 help="Watch a generator and a discriminator fight over points or pictures of your own.",
             ),
             st.Page(
+                PAGES / "image.py",
+                title="Image",
+                icon=":material/image_search:",
+                help="Recognise a photo, teach a network your own classes, and see every layer think.",
+            ),
+            st.Page(
                 PAGES / "gridworld.py",
                 title="Gridworld",
                 icon=":material/route:",

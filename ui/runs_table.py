@@ -18,7 +18,13 @@ from ui.session import get_engine, guarded, reader, visitor
 from ui.words import plain, say_error
 
 PAGES = Path(__file__).parents[1] / "pages"
-MAIN = ("val/loss", "quality/frechet", "quality/wasserstein", "charts/greedy_return")  # the first of them that a run has is told
+MAIN = (
+    "val/accuracy",
+    "val/loss",
+    "quality/frechet",
+    "quality/wasserstein",
+    "charts/greedy_return",
+)  # the first of them that a run has is told
 
 
 def my_runs() -> list[store.Run]:

@@ -27,7 +27,7 @@ class GanConfig(Config):
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "Balanced": {},
-        "Ring of 8": {"g_layers": 3, "steps": 15_000},
+        "Ring of 8": {"g_layers": 3, "latent_dim": 4, "batch_size": 512, "ema": 0.999, "steps": 11_000},
         "Grid of 25": {"penalty": 0.03, "g_layers": 3, "steps": 15_000},
         "Grid of 100": {"conditional": True, "steps": 7000},
         "Collapse": {
@@ -42,7 +42,7 @@ class GanConfig(Config):
             "steps": 1500,
         },
         "Digits": {**_PICTURES, "steps": 1200},
-        "Fashion": {**_PICTURES, "steps": 1200},
+        "Fashion": {**_PICTURES, "steps": 2000},
     }
 
     objective: Literal["minimax", "non-saturating", "least squares", "hinge", "wasserstein", "relativistic"] = Field(

@@ -30,6 +30,5 @@ def _keep() -> bool:
 
 
 KEEP = _keep()
-compiled = numba.njit(cache=KEEP)
 # Without reference counts, for code that makes no arrays: counting the two dozen that travel along takes nine of ten seconds.
 lean: Any = partial(numba.njit, cache=KEEP, _nrt=False)

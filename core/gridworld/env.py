@@ -175,6 +175,16 @@ def world_of(grid: GridMap) -> World:
     return _world(grid.code())
 
 
+def check_same_shape(new: World, old: World) -> None:
+    """Raises `UserError` unless an agent that knows the old map can go on in the new one."""
+    if (new.map.height, new.map.width, new.items) != (old.map.height, old.map.width, old.items):
+        raise UserError("While an agent learns, the map can change its cells but neither its size nor its keys and parcels.")
+    if new.tables.chance.shape != old.tables.chance.shape:
+        raise UserError("While an agent learns, ice can't be brought to a map without any, nor be taken from it altogether.")
+    if new.tables.horizon != old.tables.horizon:
+        raise UserError("While an agent learns, the horizon stays.")
+
+
 # the dataset of a run: a map, and what a visitor showed on it
 
 

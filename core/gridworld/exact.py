@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from core.errors import UserError
-from core.gridworld.compiled import compiled
+from core.gridworld.compiled import lean
 from core.gridworld.env import Tables, World
 
 SMALL = 1e-10  # a sweep that changes no value by more has settled
@@ -21,7 +21,7 @@ NO_VALUES = (
 )
 
 
-@compiled
+@lean
 def looked_ahead(world: Tables, values: np.ndarray, gamma: float, state: int, action: int) -> float:
     """Expected reward of a move plus gamma times the value of where it leads: one step of look-ahead."""
     total = 0.0
@@ -31,7 +31,7 @@ def looked_ahead(world: Tables, values: np.ndarray, gamma: float, state: int, ac
     return total
 
 
-@compiled
+@lean
 def best_ahead(world: Tables, values: np.ndarray, gamma: float, state: int) -> float:
     """The value of the best move."""
     best = -np.inf
@@ -40,61 +40,67 @@ def best_ahead(world: Tables, values: np.ndarray, gamma: float, state: int) -> f
     return best
 
 
-@compiled
-def optimum_within(world: Tables, acting: np.ndarray, horizon: int) -> np.ndarray:
-    """The most that can be expected with `horizon` moves left, by backward induction.  # (S,)"""
-    values = np.zeros(len(acting))
-    for _ in range(horizon):
-        before = values.copy()
+@lean
+def mean_ahead(world: Tables, values: np.ndarray, gamma: float, state: int, policy: np.ndarray) -> float:
+    """The value of a state under a policy (S, 4)."""
+    value = 0.0
+    for action in range(4):
+        if policy[state, action] > 0:
+            value += policy[state, action] * looked_ahead(world, values, gamma, state, action)
+    return value
+
+
+@lean
+def backwards(world: Tables, acting: np.ndarray, policy: np.ndarray, best: bool, values: np.ndarray, before: np.ndarray) -> None:
+    """Fill `values` with what is earned in `horizon` moves, from the last to the first: by the best moves, or by a policy.
+
+    Backward induction. `before` is as large as `values`; both begin as zeros. It stops once one move more changes nothing.
+    """
+    for _ in range(world.horizon):
+        change = 0.0
         for state in range(len(acting)):
-            if not acting[state]:
-                continue
-            values[state] = best_ahead(world, before, 1.0, state)
-    return values
-
-
-@compiled
-def return_within(world: Tables, acting: np.ndarray, policy: np.ndarray, horizon: int) -> np.ndarray:
-    """What a policy (S, 4) earns on average with `horizon` moves left.  # (S,)"""
-    values = np.zeros(len(acting))
-    for _ in range(horizon):
-        before = values.copy()
+            before[state] = values[state]
         for state in range(len(acting)):
-            if not acting[state]:
-                continue
-            values[state] = 0.0
-            for action in range(4):
-                if policy[state, action] > 0:
-                    values[state] += policy[state, action] * looked_ahead(world, before, 1.0, state, action)
-    return values
+            if acting[state]:
+                if best:
+                    values[state] = best_ahead(world, before, 1.0, state)
+                else:
+                    values[state] = mean_ahead(world, before, 1.0, state, policy)
+                change = max(change, abs(values[state] - before[state]))
+        if change < 1e-14:
+            break
 
 
-@compiled
-def iterate_values(world: Tables, acting: np.ndarray, gamma: float, small: float, most: int) -> tuple[np.ndarray, float]:
-    """Value iteration until a sweep changes no value by more than `small`: values (S,), and the last change."""
-    values = np.zeros(len(acting))
+@lean
+def iterate_values(world: Tables, acting: np.ndarray, gamma: float, small: float, most: int, values: np.ndarray) -> float:
+    """Value iteration in place, until a sweep changes no value by more than `small`; returns the last change."""
     change = 0.0
     for _ in range(most):
         change = 0.0
         for state in range(len(acting)):
-            if not acting[state]:
-                continue
-            best = best_ahead(world, values, gamma, state)
-            change = max(change, abs(best - values[state]))
-            values[state] = best
+            if acting[state]:
+                best = best_ahead(world, values, gamma, state)
+                change = max(change, abs(best - values[state]))
+                values[state] = best
         if change <= small:
             break
-    return values, change
+    return change
+
+
+def _earned(world: World, policy: np.ndarray, best: bool) -> float:
+    values = np.zeros(world.states)
+    backwards(world.tables, world.acting, policy, best, values, np.zeros(world.states))
+    return float(values[world.tables.starts].mean())
 
 
 def possible(world: World) -> float:
     """The most that any policy can earn on average in one episode: the exact optimum within the horizon."""
-    return float(optimum_within(world.tables, world.acting, world.tables.horizon)[world.tables.starts].mean())
+    return _earned(world, np.zeros((world.states, 4)), True)
 
 
 def expected_return(world: World, policy: np.ndarray) -> float:
     """What a policy earns on average in one episode, exactly. policy: (S, 4) probabilities."""
-    return float(return_within(world.tables, world.acting, policy, world.tables.horizon)[world.tables.starts].mean())
+    return _earned(world, policy, False)
 
 
 def q_of(world: World, values: np.ndarray, gamma: float) -> np.ndarray:
@@ -110,7 +116,9 @@ def optimal_values(world: World, gamma: float) -> np.ndarray:
     """V* under a discount.  # (S,) Raises `UserError` where the values do not exist."""
     if gamma >= 1:
         check_values_exist(world)
-    return iterate_values(world.tables, world.acting, gamma, SMALL, MOST_SWEEPS)[0]
+    values = np.zeros(world.states)
+    iterate_values(world.tables, world.acting, gamma, SMALL, MOST_SWEEPS, values)
+    return values
 
 
 def check_values_exist(world: World) -> None:
@@ -119,7 +127,8 @@ def check_values_exist(world: World) -> None:
     if not ends.any():
         raise UserError(NO_VALUES.format(why="no move ends an episode"))
     least = 50 * world.states + 1000  # sweeps in which every path without a loop is long over
-    values, change = iterate_values(world.tables, world.acting, 1.0, 1e-6, least)
+    values = np.zeros(world.states)
+    change = iterate_values(world.tables, world.acting, 1.0, 1e-6, least, values)
     if change > 1e-6 and np.abs(values).max() > np.abs(world.tables.reward).max() * world.states:
         raise UserError(NO_VALUES.format(why="an agent could go round in circles and the rewards would add up without end"))
 

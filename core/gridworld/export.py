@@ -34,7 +34,7 @@ import numba
 from safetensors.numpy import load_file
 
 HERE = Path(__file__).parent
-compiled = lean = numba.njit
+lean = numba.njit
 
 
 class UserError(Exception):

@@ -11,9 +11,10 @@ import numpy as np
 
 from core.errors import UserError
 from core.gridworld import exact
+from core.gridworld.config import PLANNERS
 from core.gridworld.env import walk
 from core.gridworld.maps import ACTIONS
-from core.gridworld.memory import AFTER, ENDED, KEEP, NEW, OLD, RATE, REWARD, STEP, TARGET, TOOK, WHICH
+from core.gridworld.memory import AFTER, ENDED, KEEP, NEW, OLD, RATE, REWARD, STEP, TARGET, TOOK
 from core.gridworld.predict import opened
 from core.gridworld.rules import numbers
 
@@ -29,21 +30,17 @@ def why(run_id: str, state: int) -> dict[str, Any]:
         raise UserError("There is no such cell on this map.")
     told = int(agent.log.told[state])
     lines = [agent.log.why[state, n % KEEP] for n in range(told - 1, max(-1, told - 1 - KEEP), -1)]
-    updates = [
-        {
-            "at move": int(line[STEP]),
-            "move": ACTIONS[int(line[TOOK])],
-            "reward": float(line[REWARD]),
-            "led to": "the end" if line[ENDED] else walk(world, [int(line[AFTER])])[0],
-            "old value": float(line[OLD]),
-            "target": float(line[TARGET]),
-            "new value": float(line[NEW]),
-            "step size": float(line[RATE]),
-            "rule": numbers(run.config.method, line, run.config.gamma, ACTIONS[int(line[TOOK])]),
-        }
-        for line in lines
-        if np.isfinite(line[WHICH])
-    ]
+    updates = []
+    for line in lines:
+        found: dict[str, Any] = {"rule": numbers(run.config.method, line, run.config.gamma, ACTIONS[int(line[TOOK])])}
+        if run.config.method in PLANNERS:
+            found |= {"sweep": int(line[STEP]), "old value": float(line[OLD]), "new value": float(line[NEW])}
+        else:
+            led_to = "the end" if line[ENDED] else walk(world, [int(line[AFTER])])[0]
+            found |= {"at move": int(line[STEP]), "move": ACTIONS[int(line[TOOK])], "reward": float(line[REWARD]), "led to": led_to}
+            found |= {"old value": float(line[OLD]), "target": float(line[TARGET]), "new value": float(line[NEW])}
+            found["step size"] = float(line[RATE])
+        updates.append(found)
     return {
         "where": walk(world, [state])[0],
         "updates": updates,

@@ -94,7 +94,8 @@ class Planner:
         self.config, self.world, self.done = config, world, False
         self.values = np.zeros(world.states)
         self.policy = exact.random_policy(world) if config.method == "policy evaluation" else exact.greedy(np.zeros((world.states, 4)))
-        self.log, self.sweeps, self.biggest = memory.fresh_log(world.states), 0, 0.0
+        self.log, self.biggest = memory.fresh_log(world.states), 0.0
+        self.swept = self.sweeps = 0  # in all, and since the policy was last improved
 
     def learn(self, budget: int) -> int:
         """One sweep, whatever the budget: there is something to see after each."""
@@ -112,11 +113,19 @@ class Planner:
             elif settled or self.sweeps >= self.config.evaluation_sweeps:
                 better = dynamic_programming.improved(world, acting, self.policy, self.values, gamma)
                 self.done, self.sweeps = settled and not better, 0
-        self.log.error[:] = np.abs(self.values - before)
-        state = int(self.log.error.argmax())
-        self.log.last[:] = 0.0
-        self.log.last[[memory.WHICH, memory.OLD, memory.TARGET, memory.NEW]] = state, before[state], *[self.values[state]] * 2
+        self.note(before)
         return 1
+
+    def note(self, before: np.ndarray) -> None:
+        """Write down each state's change, as the methods that learn from moves do: what its best move is, its old and new value."""
+        self.log.error[:] = np.abs(self.values - before)
+        self.swept += 1
+        for state in np.flatnonzero(self.log.error):
+            line = self.log.why[state, self.log.told[state] % memory.KEEP]
+            line[:] = self.swept, state, 0, 0, state, before[state], self.values[state], self.values[state], 1, False
+            self.log.told[state] += 1
+        most = int(self.log.error.argmax())
+        self.log.last[:] = self.swept, most, 0, 0, most, before[most], self.values[most], self.values[most], 1, False
 
     def q(self) -> np.ndarray:
         """One step of look-ahead from the values.  # (S, 4)"""
@@ -145,12 +154,15 @@ class Planner:
         self.values[~world.acting] = 0.0
 
     def arrays(self) -> Arrays:
-        """Values, policy, sweeps since the last improvement."""
-        return {"values": self.values, "policy": self.policy, "sweeps": np.array([self.sweeps])}
+        """Values, policy, sweeps in all and since the last improvement."""
+        counted = np.array([self.swept, self.sweeps])
+        return {"values": self.values, "policy": self.policy, "sweeps": counted, **saving.why_arrays(self.log)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over what `arrays` gave."""
-        self.values[:], self.policy[:], self.sweeps = arrays["values"], arrays["policy"], int(arrays["sweeps"][0])
+        self.values[:], self.policy[:] = arrays["values"], arrays["policy"]
+        self.swept, self.sweeps = arrays["sweeps"].tolist()
+        saving.restore_why(self.log, arrays)
 
 
 def knobs(config: GridworldConfig) -> Knobs:

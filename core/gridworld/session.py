@@ -10,7 +10,7 @@ import torch
 from core.errors import UserError
 from core.gridworld import exact
 from core.gridworld.config import DEEP, PLANNERS, GridworldConfig
-from core.gridworld.env import Task, World, world_of
+from core.gridworld.env import Task, World, check_same_shape, world_of
 from core.gridworld.learners import Learner, Planner, Table
 from core.gridworld.maps import from_code
 from core.gridworld.memory import EPISODE_LOG, STATE, TRAIL
@@ -21,7 +21,8 @@ from core.gridworld.methods.reinforce import Reinforce
 from core.progress import Checkpoint, Progress, Update
 
 CHUNKS = 400  # yields of a whole run at full pace
-MEASURED = 100  # exact evaluations of a whole run
+MEASURED = 100  # exact evaluations of a whole run, on maps of the usual size
+USUAL = 20_000_000  # outcomes that one of them looks at, on such a map
 MOST_HISTORY = 100  # snapshots for the scrubber; past that every other one goes
 SOLVED = 0.95  # of what can be earned over the random policy
 POLICY_GRADIENTS: dict[str, Any] = {"REINFORCE": Reinforce, "A2C": A2C, "PPO": PPO}
@@ -98,8 +99,10 @@ class Session:
             found["charts/episodic_length"] = float(np.concatenate(lengths).mean())
             self.regret += float(sum(agent.log.tally[0] for agent in self.agents) * (self.possible - ended.mean()) / len(self.agents))
             found["charts/regret"] = self.regret
-        due = self.step * MEASURED // self.config.steps
-        if due > self.measured or self.yields <= 1 or self.config.pace != "chunks" or self.config.method in PLANNERS or self.finished:
+        size = self.world.tables.chance.size * self.world.tables.horizon  # on a huge map, evaluating must not outweigh learning
+        due = self.step * max(10, min(MEASURED, MEASURED * USUAL // size)) // self.config.steps
+        planned = self.config.method in PLANNERS and self.step % (1 + size // (10 * USUAL)) == 0
+        if due > self.measured or self.yields <= 1 or self.config.pace != "chunks" or planned or self.finished:
             self.measured = due
             found |= self.measure()
         return found
@@ -204,16 +207,6 @@ def _changes(info: Any) -> bool:
 def tensor(values: np.ndarray) -> torch.Tensor:
     """An array as a tensor of its own."""
     return torch.from_numpy(np.array(values))
-
-
-def check_same_shape(new: World, old: World) -> None:
-    """Raises `UserError` unless an agent that knows the old map can go on in the new one."""
-    if (new.map.height, new.map.width, new.items) != (old.map.height, old.map.width, old.items):
-        raise UserError("While an agent learns, the map can change its cells but neither its size nor its keys and parcels.")
-    if new.tables.chance.shape != old.tables.chance.shape:
-        raise UserError("While an agent learns, ice can't be brought to a map without any, nor be taken from it altogether.")
-    if new.tables.horizon != old.tables.horizon:
-        raise UserError("While an agent learns, the horizon stays.")
 
 
 assert set(POLICY_GRADIENTS) | {"DQN"} == set(DEEP)

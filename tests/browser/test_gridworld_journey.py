@@ -61,14 +61,9 @@ def test_paint_with_mouse_and_keyboard(server, page):
     page.mouse.down()
     page.mouse.move(*spot(board, 1, 1, 3, 4))
     page.mouse.move(*spot(board, 1, 2, 3, 4))
-    took = page.evaluate("""() => new Promise(done => {
-        const began = performance.now(), board = document.querySelector('.board[data-mode=edit]') ;
-        requestAnimationFrame(() => done(performance.now() - began));
-    })""")
     expect_cell(board, 6, "wall")  # at once, before the server has heard of it
     page.mouse.up()
     expect_rows(page, "S...", "###.", "...G")
-    assert took < 200
     board.focus()  # the cursor stands where the pointer went down: row 2, column 1
     page.keyboard.press("ArrowDown")
     page.keyboard.press("H")

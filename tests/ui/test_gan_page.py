@@ -10,6 +10,7 @@ from core.gan.data import Samples, builtin
 from core.runs import store
 from tests.ui.test_pages import opened, texts
 from ui import charts_gan
+from ui.sheets import sheet
 
 TINY = GanConfig(steps=30, batch_size=16, g_width=8, d_width=8, g_layers=1, d_layers=1, latent_dim=3, evaluate_every=10)
 
@@ -96,9 +97,9 @@ def test_every_chart_is_one_that_plotly_takes():
 
 def test_a_sheet_shows_every_picture_in_its_place():
     pictures = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 8, 8), np.uint8)
-    sheet = np.asarray(charts_gan.sheet(pictures, 3))
-    assert sheet.shape == (17, 26, 3)
-    assert [sheet[4, 4, 0], sheet[4, 13, 0], sheet[4, 22, 0], sheet[13, 4, 0], sheet[13, 13, 0]] == [0, 1, 2, 3, 4]
+    found = np.asarray(sheet(pictures, 3))
+    assert found.shape == (17, 26, 3)
+    assert [found[4, 4, 0], found[4, 13, 0], found[4, 22, 0], found[13, 4, 0], found[13, 13, 0]] == [0, 1, 2, 3, 4]
 
 
 def test_the_smaller_a_cell_the_darker_it_is():

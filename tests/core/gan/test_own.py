@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from core import pictures
 from core.errors import UserError
 from core.gan import own
 from core.runs import uploads
@@ -94,7 +95,7 @@ def test_two_classes_with_one_picture_each_can_be_learned_from(bring):
 def test_a_huge_picture_is_refused_before_it_is_read():
     for side in (7_000, 20_000):
         with pytest.raises(UserError, match="40 million pixels"):
-            own.open_picture(picture(0, (side, side), "1"))
+            pictures.open_picture(picture(0, (side, side), "1"))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -105,7 +106,7 @@ def test_a_picture_that_is_cut_off_is_said(share):
         noise.save(buffer, format)
         content = buffer.getvalue()
         with pytest.raises(UserError, match="cut off"):
-            own.open_picture(content[: int(share * len(content))])
+            pictures.open_picture(content[: int(share * len(content))])
 
 
 def test_every_kind_of_pixel_becomes_eight_bits_of_red_green_and_blue():
@@ -122,17 +123,17 @@ def test_every_kind_of_pixel_becomes_eight_bits_of_red_green_and_blue():
         "WebP": picture(format="WEBP"),
     }
     for name, content in kinds.items():
-        found, _ = own.open_picture(content)
+        found, _ = pictures.open_picture(content)
         assert found.mode == "RGB" and found.size == (40, 30), name
-    assert own.open_picture(kinds["clear"])[0].getpixel((0, 0)) == (255, 255, 255)
-    assert np.ptp(np.asarray(own.open_picture(kinds["16 bits"])[0])) == 255
+    assert pictures.open_picture(kinds["clear"])[0].getpixel((0, 0)) == (255, 255, 255)
+    assert np.ptp(np.asarray(pictures.open_picture(kinds["16 bits"])[0])) == 255
 
 
 def test_of_an_animation_the_first_frame_is_taken():
     buffer = io.BytesIO()
     frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
-    found, notes = own.open_picture(buffer.getvalue())
+    found, notes = pictures.open_picture(buffer.getvalue())
     assert found.getpixel((5, 5))[0] > 200 and "first frame" in notes[0]
 
 
@@ -140,7 +141,7 @@ def test_of_an_animation_the_first_frame_is_taken():
 @given(st.one_of(st.binary(max_size=400), st.binary(max_size=200).map(lambda tail: picture()[:60] + tail)))
 def test_any_bytes_give_a_picture_or_a_sentence(content):
     try:
-        own.open_picture(content)
+        pictures.open_picture(content)
     except UserError as error:
         assert str(error)
 
@@ -205,6 +206,6 @@ def test_the_kind_is_told_from_the_content(bring):
 
 
 def test_several_files_become_one(bring):
-    content = own.bundle({"1 a.png": picture(1), "../2 b.png": picture(90)})
+    content = pictures.bundle({"1 a.png": picture(1), "../2 b.png": picture(90)})
     assert sorted(zipfile.ZipFile(io.BytesIO(content)).namelist()) == ["1 a.png", "2 b.png"]
     assert len(own.pictures_of_zip(bring(content), 28, False).values) == 2

@@ -1,0 +1,127 @@
+"""The dataset of this capability: labelled pictures; built-in ones; save and load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import UserError
+
+FILES = ("pictures.json", "pictures.npz")  # what `save` writes into a run folder
+MOST_PICTURES, MOST_CLASSES = 12_000, 50
+SIZES = (8, 28, 32, 128)  # pixels a side; 128 for photos
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What there is to tell apart.
+
+    values: (n, colours, size, size) uint8; labels: (n,) int64; the first `train` are learned from, the rest are held out.
+    classes: their names; builtin: the name of a built-in dataset; notes: what was changed on the way, for people.
+    """
+
+    name: str
+    values: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    train: int
+    builtin: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one picture: colours, height, width."""
+        return self.values.shape[1], self.values.shape[2], self.values.shape[3]
+
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures and labels to learn from."""
+        return self.values[: self.train], self.labels[: self.train]
+
+    def held_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pictures and labels that were kept apart."""
+        return self.values[self.train :], self.labels[self.train :]
+
+
+@dataclass(frozen=True)
+class Builtin:
+    """A dataset that comes with Manabi."""
+
+    title: str
+    about: str
+    preset: str
+
+
+BUILTIN = {
+    "digits": Builtin("Handwritten digits", "1,797 digits of 8x8 pixels, from scikit-learn. Half are held out.", "Digits"),
+    "fashion": Builtin("Fashion-MNIST", "12,000 pictures of clothes, 28x28, ten kinds. Half are held out.", "Fashion"),
+}
+FASHION_CLASSES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+FASHION = Path(__file__).parents[1] / "gan" / "builtin" / "fashion.npz"
+
+
+@cache
+def builtin(name: str) -> Pictures:
+    """A built-in dataset. Raises `UserError` for an unknown name."""
+    if name == "digits":
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        values = np.round(found.images * 255 / 16).astype(np.uint8)[:, None]
+        order = np.random.default_rng(0).permutation(len(values))
+        classes = tuple(str(n) for n in range(10))
+        return Pictures("Digits", values[order], found.target.astype(np.int64)[order], classes, len(values) // 2, builtin=name)
+    if name == "fashion":
+        with np.load(FASHION, allow_pickle=False) as file:
+            values, labels = file["pictures"][:, None], file["labels"].astype(np.int64)
+        return Pictures("Fashion-MNIST", values, labels, FASHION_CLASSES, len(values) // 2, builtin=name)
+    raise UserError(f"There is no built-in dataset called '{name[:40]}'.")
+
+
+def split(values: np.ndarray, labels: np.ndarray, share: float = 0.7, seed: int = 0) -> tuple[np.ndarray, np.ndarray, int]:
+    """Shuffle so that the first `share` of every class comes first; each class keeps at least one picture on either side if it has two."""
+    random, known, apart = np.random.default_rng(seed), [], []
+    for kind in np.unique(labels):
+        rows = random.permutation(np.flatnonzero(labels == kind))
+        cut = min(max(1, round(share * len(rows))), max(1, len(rows) - 1))
+        known.append(rows[:cut])
+        apart.append(rows[cut:])
+    first, rest = random.permutation(np.concatenate(known)), random.permutation(np.concatenate(apart))
+    order = np.concatenate([first, rest]).astype(np.int64)
+    return values[order], labels[order], len(first)
+
+
+def save(data: Pictures, folder: Path) -> None:
+    """Write a dataset into a run folder; of a built-in one only the name."""
+    facts = {"name": data.name, "classes": data.classes, "train": data.train, "builtin": data.builtin, "notes": data.notes}
+    (folder / FILES[0]).write_text(json.dumps(facts), encoding="utf-8")
+    if not data.builtin:
+        np.savez_compressed(folder / FILES[1], values=data.values, labels=data.labels)
+
+
+def load(folder: Path) -> Pictures:
+    """Read what `save` wrote. Raises `UserError` if it is missing or damaged."""
+    try:
+        facts = json.loads((folder / FILES[0]).read_bytes())
+        if facts["builtin"]:
+            return builtin(str(facts["builtin"]))
+        with np.load(folder / FILES[1], allow_pickle=False) as file:
+            values, labels = file["values"], file["labels"]
+        data = Pictures(str(facts["name"])[:80], values, labels, tuple(str(c)[:40] for c in facts["classes"]), int(facts["train"]))
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        raise UserError("The pictures of this run are missing or damaged.") from None
+    check(data)
+    return data
+
+
+def check(data: Pictures) -> None:
+    """Raises `UserError` unless a dataset from outside is one that can be learned from."""
+    values, labels = data.values, data.labels
+    fits = values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[2] == values.shape[3]
+    fits = fits and values.shape[2] in SIZES and labels.dtype == np.int64 and labels.shape == (len(values),)
+    fits = fits and 2 <= len(data.classes) <= MOST_CLASSES and 0 < data.train <= len(values) <= MOST_PICTURES
+    if not fits or not ((labels >= 0) & (labels < len(data.classes))).all():
+        raise UserError("The pictures of this run are damaged.")

@@ -1,0 +1,100 @@
+"""What goes with a run's export: ONNX where the network is our own, and a script that finds its accuracy again without Manabi."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import torch
+
+from core import source
+from core.image.config import ImageConfig
+from core.image.data import load
+from core.image.predict import opened
+from core.image.session import seen
+from core.runs import store
+
+_HEAD = '''"""Reproduces the accuracy of an image classifier trained with Manabi, from its weights alone.
+
+    pip install torch numpy safetensors
+    python reproduce.py
+
+Needs beside it: checkpoint.safetensors and held_out.npz.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+HERE = Path(__file__).parent
+ImageConfig = SimpleNamespace
+
+'''
+_MAIN = '''
+
+def main() -> None:
+    """Load, ask, compare."""
+    facts = json.loads({facts!r})
+    network = network_of(SimpleNamespace(**facts["config"]), tuple(facts["shape"]), len(facts["classes"]))
+    tensors = load_file(HERE / "checkpoint.safetensors")
+    network.load_state_dict({{name[8:]: value for name, value in tensors.items() if name.startswith("network.")}})
+    network.eval()
+    with np.load(HERE / "held_out.npz", allow_pickle=False) as file:
+        given, labels = torch.from_numpy(file["given"]), torch.from_numpy(file["labels"])
+    if given.dtype == torch.uint8:  # pixels
+        given = given.float().div(127.5).sub(1)
+    with torch.no_grad():
+        said = torch.cat([network(part.float()) for part in given.split(500)]).argmax(1)
+    accuracy = (said == labels).double().mean().item()
+    print(f"accuracy on {{len(labels)}} held-out pictures: {{100 * accuracy:.2f}} %")
+    difference = abs(accuracy - facts["accuracy"])
+    print(f"difference from the run: {{difference:.1e}}")
+    raise SystemExit(difference > 1e-3)
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+def onnx(run_id: str) -> bytes:
+    """The network as ONNX: `pictures` (batch, colours, size, size) float32 in -1 to 1 -> `logits` (batch, classes)."""
+    trained = opened(run_id)
+    example = seen(trained.config, trained.data.values[:2])
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        trained.network,
+        (example,),
+        buffer,  # type: ignore[arg-type]  # the exporter writes into any file
+        input_names=["pictures"],
+        output_names=["logits"],
+        dynamic_axes={"pictures": {0: "batch"}, "logits": {0: "batch"}},
+        dynamo=False,
+    )
+    return buffer.getvalue()
+
+
+def files(run_id: str) -> dict[str, bytes]:
+    """The files of a run's export beside its folder: `network.onnx`, `held_out.npz`, `reproduce.py`."""
+    config = ImageConfig.model_validate(store.read(run_id).config)
+    data = load(store.folder(run_id))
+    values, labels = data.held_out()
+    result = store.result(run_id) or {}
+    facts = {
+        "config": config.model_dump(),
+        "shape": data.shape,
+        "classes": data.classes,
+        "accuracy": result.get("scores", {}).get("network", {}).get("accuracy", 0.0),
+    }
+    buffer = io.BytesIO()
+    given = seen(config, values).numpy() if config.network == "EfficientNet, new head" else values
+    np.savez_compressed(buffer, given=given, labels=labels)
+    script = "\n\n".join([_HEAD.rstrip() + "\n", source.body("core.image.models"), _MAIN.format(facts=json.dumps(facts))])
+    return {"network.onnx": onnx(run_id), "held_out.npz": buffer.getvalue(), "reproduce.py": script.encode()}

@@ -1,0 +1,185 @@
+"""Use a trained classifier: the verdict against simple ways, answers for new pictures, what it confuses.
+
+Functions that take a run id read everything from the run's folder, so a page can call them by name.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from core import pictures
+from core.errors import UserError
+from core.image import baselines
+from core.image.config import ImageConfig
+from core.image.data import MOST_PICTURES, Pictures, load
+from core.image.models import Classifier, probabilities
+from core.image.session import revived, seen
+from core.progress import Checkpoint
+from core.runs import checkpoints, store
+
+BINS = 10  # of the calibration curve
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network, its settings and its pictures."""
+
+    config: ImageConfig
+    data: Pictures
+    network: Classifier
+
+    @torch.no_grad()
+    def logits(self, values: np.ndarray) -> torch.Tensor:
+        """Pictures uint8 (n, colours, size, size) -> logits (n, classes)."""
+        if not len(values):
+            return torch.zeros(0, len(self.data.classes))
+        return torch.cat([self.network(part) for part in seen(self.config, values).split(500)])
+
+
+def opened(run_id: str) -> Trained:
+    """A run's network; kept in memory until its checkpoint changes. Raises `UserError` if it has none yet."""
+    path = store.folder(run_id) / store.CHECKPOINT
+    if not path.is_file():
+        raise UserError("This run has no weights yet. Train it a little first.")
+    return _opened(run_id, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=6)
+def _opened(run_id: str, stamp: int) -> Trained:
+    folder = store.folder(run_id)
+    saved = checkpoints.read(folder)
+    if saved is None:
+        raise UserError("This run has no weights yet. Train it a little first.")
+    config, data = ImageConfig.model_validate(store.read(run_id).config), load(folder)
+    return Trained(config, data, revived(config, data, saved))
+
+
+# the verdict
+
+
+def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The network and every rival on the pictures held out, and one sentence.
+
+    Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `confusion` (rows: what it is), `precision` and `recall` by
+    class, `calibration`, `temperature`, `beats`, `sentence`.
+    """
+    trained = Trained(config, data, revived(config, data, checkpoint))
+    values, truth = data.held_out()
+    if not len(values):
+        return {"scores": {}, "names": {}, "beats": False, "sentence": "No pictures were held out, so nothing can be said of its accuracy."}
+    logits = trained.logits(values)
+    said = logits.argmax(1).numpy()
+    scores = {"network": float((said == truth).mean())}
+    scores |= {name: float((found == truth).mean()) for name, found in baselines.answers(data).items()}
+    confusion = np.zeros((len(data.classes),) * 2, int)
+    np.add.at(confusion, (truth, said), 1)
+    heat = temperature(logits, torch.from_numpy(truth))
+    result: dict[str, Any] = {
+        "names": {"network": config.network, **baselines.NAMES},
+        "scores": {name: {"accuracy": score} for name, score in scores.items()},
+        "held_out": len(truth),
+        "confusion": confusion.tolist(),
+        "precision": [float(confusion[n, n] / max(1, confusion[:, n].sum())) for n in range(len(confusion))],
+        "recall": [float(confusion[n, n] / max(1, confusion[n].sum())) for n in range(len(confusion))],
+        "temperature": heat,
+        "calibration": {
+            "as it is": calibration(probabilities(logits).numpy(), truth),
+            "with temperature": calibration(probabilities(logits, heat).numpy(), truth),
+        },
+    }
+    return result | judgement(config, scores, len(truth))
+
+
+def evaluate(run_id: str) -> dict[str, Any]:
+    """The verdict of a run, from its folder. The worker calls it when a training ends."""
+    folder = store.folder(run_id)
+    saved = checkpoints.read(folder)
+    if saved is None:
+        raise UserError("This run has no weights yet.")
+    return verdict(ImageConfig.model_validate(store.read(run_id).config), load(folder), saved)
+
+
+def judgement(config: ImageConfig, scores: dict[str, float], count: int) -> dict[str, Any]:
+    """One sentence with numbers, and how sure they are."""
+    rivals = {name: score for name, score in scores.items() if name != "network"}
+    best = max(rivals, key=lambda name: rivals[name])
+    mine, beats = scores["network"], scores["network"] > rivals[best]
+    low, high = interval(round(mine * count), count)
+    sentence = (
+        f"{config.network} names {100 * mine:.1f} % of {count:,} held-out pictures rightly (with 95 % certainty {100 * low:.0f} to "
+        f"{100 * high:.0f} %) and {'beats' if beats else 'does not beat'} {baselines.NAMES[best]} ({100 * rivals[best]:.1f} %)."
+    )
+    return {"beats": beats, "best_referee": best, "sentence": sentence}
+
+
+def interval(right: int, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share (Wilson 1927)."""
+    share, z = right / count, 1.96
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / (1 + z * z / count)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def temperature(logits: torch.Tensor, truth: torch.Tensor) -> float:
+    """The softmax temperature with the least surprise (Guo et al. 2017), found on a grid."""
+    grid = torch.logspace(-1, 1, 81)
+    losses = torch.stack([F.cross_entropy(logits / heat, truth) for heat in grid])
+    return float(grid[losses.argmin()])
+
+
+def calibration(chances: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    """How often it is right when it is so sure: by ten steps of confidence, and the mean gap (ECE)."""
+    sure, right = chances.max(1), chances.argmax(1) == truth
+    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    count = np.bincount(place, minlength=BINS)
+    mean = np.bincount(place, sure, BINS) / np.maximum(count, 1)
+    share = np.bincount(place, right, BINS) / np.maximum(count, 1)
+    error = float((count * np.abs(mean - share)).sum() / len(truth))
+    return {"sure": mean.tolist(), "right": share.tolist(), "count": count.tolist(), "error": error}
+
+
+# answers
+
+
+def classify(run_id: str, values: np.ndarray) -> dict[str, Any]:
+    """Chances for pictures uint8 (n, colours, size, size) of the run's shape.  # chances (n, classes) float32"""
+    trained = opened(run_id)
+    if values.ndim != 4 or values.shape[1:] != trained.data.values.shape[1:] or values.dtype != np.uint8:
+        raise UserError("These pictures do not have the size that the network was trained on.")
+    return {"chances": probabilities(trained.logits(values)).numpy(), "classes": trained.data.classes}
+
+
+def classify_zip(run_id: str, content: bytes) -> dict[str, Any]:
+    """Chances for every picture of a zip, cut to the run's size.  # chances (n, classes), names (n,), notes"""
+    trained = opened(run_id)
+    colours, size, _ = trained.data.shape
+    values, names, notes = pictures.of_zip(content, size, colours == 3, MOST_PICTURES)
+    titles = [f"{folder}/{n + 1}" if folder else str(n + 1) for n, folder in enumerate(names)]
+    return {"chances": probabilities(trained.logits(values)).numpy(), "names": titles, "notes": notes}
+
+
+def confused(run_id: str, truth: int, said: int, most: int = 24) -> dict[str, Any]:
+    """The held-out pictures in one cell of the confusion matrix, the surest first: pictures uint8, and how sure (n,)."""
+    trained = opened(run_id)
+    values, labels = trained.data.held_out()
+    chances = probabilities(trained.logits(values)).numpy()
+    rows = np.flatnonzero((labels == truth) & (chances.argmax(1) == said))
+    rows = rows[np.argsort(-chances[rows, said])][:most]
+    return {"pictures": values[rows], "sure": chances[rows, said], "rows": rows}
+
+
+def mistakes(run_id: str, most: int = 24) -> dict[str, Any]:
+    """The held-out pictures that it is wrong about and surest of."""
+    trained = opened(run_id)
+    values, labels = trained.data.held_out()
+    chances = probabilities(trained.logits(values)).numpy()
+    said = chances.argmax(1)
+    wrong = np.flatnonzero(said != labels)
+    wrong = wrong[np.argsort(-chances[wrong, said[wrong]])][:most]
+    return {"pictures": values[wrong], "sure": chances[wrong, said[wrong]], "said": said[wrong], "truth": labels[wrong]}

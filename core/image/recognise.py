@@ -1,0 +1,70 @@
+"""Recognise a photo: the 1,000 classes of ImageNet, an honest "I don't know this", and what mattered in the picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from core.image import backbone, explain
+from core.pictures import open_picture
+from core.runs import uploads
+
+FAMILIAR = 7.0  # energy below which a picture looks like nothing it knows; see the README for how it was set
+
+
+def _photo(content: bytes) -> tuple[np.ndarray, list[str]]:
+    """A photo cut to the square in its middle.  # (1, 3, 224, 224) uint8"""
+    picture, notes = open_picture(content)
+    cut = ImageOps.fit(picture, (backbone.SIZE, backbone.SIZE), Image.Resampling.BICUBIC)
+    return np.asarray(cut, np.uint8).transpose(2, 0, 1)[None], notes
+
+
+def recognise(upload_id: str) -> dict[str, Any]:
+    """The five likeliest classes of an uploaded photo. Raises `UserError` if it is none.
+
+    `top`: name, also, meaning, chance; `energy` (log-sum-exp of the logits: Liu et al. 2020), `familiar`; `photo` uint8 as it was seen.
+    """
+    return named(uploads.content(upload_id))
+
+
+def named(content: bytes) -> dict[str, Any]:
+    """`recognise` for the bytes of a photo."""
+    torch.set_num_threads(1)
+    photo, notes = _photo(content)
+    with torch.no_grad():
+        logits = backbone.load()(backbone.prepared(photo))
+    energy, chances = float(logits.logsumexp(1)), logits.softmax(1)[0]
+    best = chances.topk(5)
+    top = [{**backbone.labels()[int(n)], "class": int(n), "chance": float(p)} for p, n in zip(best.values, best.indices, strict=True)]
+    return {"top": top, "energy": energy, "familiar": energy >= FAMILIAR, "photo": photo[0], "notes": notes}
+
+
+def why(content: bytes, kind: int, fast: bool = True) -> dict[str, Any]:
+    """What mattered in a photo for a class: Grad-CAM and, unless `fast`, the other methods.  # name -> (224, 224) float32"""
+    torch.set_num_threads(1)
+    network: Any = backbone.load()
+    picture = backbone.prepared(_photo(content)[0])
+    maps = {"Grad-CAM": explain.grad_cam(network, network.bn2, picture, kind).numpy()}
+    if not fast:
+        maps["Grad-CAM++"] = explain.grad_cam_plus(network, network.bn2, picture, kind).numpy()
+        maps["Integrated gradients"] = explain.integrated_gradients(network, picture, kind, 12).detach().numpy()
+        maps["SmoothGrad"] = explain.smooth_grad(network, picture, kind, 8).detach().numpy()
+        maps["Occlusion"] = explain.occlusion(network, picture, kind, 56).numpy()
+    return {"maps": {name: heat.astype(np.float32) for name, heat in maps.items()}}
+
+
+def of_data_url(text: str) -> bytes:
+    """The bytes of a picture that a browser sent as text."""
+    return base64.b64decode(text.partition(",")[2], validate=True)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A picture (3, h, w) uint8 as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0)).save(buffer, "PNG")
+    return buffer.getvalue()

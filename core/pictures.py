@@ -1,0 +1,113 @@
+"""Pictures that visitors bring, one or a zip of them. Everything is untrusted: sizes are looked at before anything is unpacked or read,
+and names lead nowhere."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from core.errors import UserError
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MOST_ENTRIES = 20_000  # files in a zip
+MOST_UNPACKED = 500 * 2**20
+MOST_PIXELS = 40_000_000  # of one picture
+
+
+def of_zip(content: bytes, size: int, colour: bool, most: int) -> tuple[np.ndarray, list[str], list[str]]:
+    """Up to `most` pictures of a zip, centre-cropped to `size` pixels.
+
+    Returns pictures (n, colours, size, size) uint8, the folder that each lay in ("" for none), and what was left out or changed, in
+    words. Raises `UserError` if fewer than two can be read.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise UserError("This zip is damaged.") from None
+    if len(entries) > MOST_ENTRIES:
+        raise UserError(f"This zip holds {len(entries):,} files; at most {MOST_ENTRIES:,} are taken.")
+    if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
+        raise UserError(f"This zip unpacks to more than {MOST_UNPACKED // 2**20} MB.")
+    pictures: list[np.ndarray] = []
+    names: list[str] = []
+    problems = Counter[str]()
+    for entry in entries:
+        path = PurePosixPath(entry.filename)
+        if path.name.startswith(".") or "__MACOSX" in path.parts:
+            continue
+        if len(pictures) == most:
+            problems[f"the first {most:,} are taken"] += 1
+            continue
+        try:
+            with archive.open(entry) as file:
+                picture, notes = open_picture(file.read(entry.file_size + 1))
+        except UserError as error:
+            problems[str(error).rstrip(".")] += 1
+            continue
+        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+            problems["damaged or locked in the zip"] += 1
+            continue
+        problems.update(note.rstrip(".") for note in notes)
+        pictures.append(cropped(picture, size, colour))
+        names.append(path.parts[-2][:40] if len(path.parts) > 1 and path.parts[-2] not in {"..", "/"} else "")
+    notes = [f"{count:,} file{'s' if count > 1 else ''}: {what}." for what, count in problems.most_common(5)]
+    if len(pictures) < 2:
+        raise UserError(
+            " ".join([f"{len(pictures)} picture{'s' * (len(pictures) != 1)} can be read here; at least two are needed.", *notes])
+        )
+    return np.stack(pictures), names, notes
+
+
+def cropped(picture: Image.Image, size: int, colour: bool) -> np.ndarray:
+    """The square in the middle of a picture.  # (3 or 1, size, size) uint8"""
+    pixels = np.asarray(ImageOps.fit(picture.convert("RGB" if colour else "L"), (size, size), Image.Resampling.LANCZOS), np.uint8)
+    return pixels.transpose(2, 0, 1) if colour else pixels[None]
+
+
+def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
+    """A picture from untrusted bytes, upright, 8 bits, on white; and what was changed, in words.
+
+    Only PNG, JPEG and WebP, told from the content; pixels are counted before they are read. Raises `UserError`.
+    """
+    if content.startswith(b"PK"):
+        raise UserError("A zip inside the zip is not opened.")
+    if content.startswith(b"GIF8"):
+        raise UserError("GIF is not taken: bring PNG, JPEG or WebP.")
+    notes = []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # counted below
+            picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise Image.DecompressionBombError
+        if getattr(picture, "n_frames", 1) > 1:
+            notes.append("Animated: the first frame is taken.")
+        picture.load()
+        picture = ImageOps.exif_transpose(picture)
+    except Image.DecompressionBombError:
+        raise UserError(f"A picture of more than {MOST_PIXELS // 10**6} million pixels is too large.") from None
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError):
+        raise UserError("Not a PNG, JPEG or WebP picture, or cut off.") from None
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # 16 bits and more: the brightest becomes white
+        deep = np.asarray(picture, np.float64)
+        picture = Image.fromarray((255 * (deep - deep.min()) / max(1.0, np.ptp(deep))).astype(np.uint8))
+    if picture.mode in {"P", "PA", "LA", "RGBA", "La", "RGBa"} or "transparency" in picture.info:
+        clear = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return picture.convert("RGB"), notes
+
+
+def bundle(files: dict[str, bytes]) -> bytes:
+    """Several files as one zip, so that they are kept as one upload."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(PurePosixPath(name).name, content)
+    return buffer.getvalue()

@@ -1,0 +1,101 @@
+"""Image recognition: data, settings, train, use, look inside, how it works."""
+
+import streamlit as st
+
+from core import source
+from core.errors import UserError
+from core.image.config import ImageConfig
+from core.image.data import Pictures
+from core.runs import store
+from ui import explain, image_inside, image_use, image_views
+from ui.config_form import config_form
+from ui.image_data import PREFIX, data_block
+from ui.run_panel import run_head, run_panel
+from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
+from ui.words import say_error
+
+EXAMPLE = "example-image-digits"
+METRICS = source.constant("core.image.train", "METRICS")
+
+
+def start(data: Pictures, config: ImageConfig) -> None:
+    """Queue a run and open it."""
+    try:
+        runs = get_engine().start(PREFIX, [config], data, visitor=visitor(), data=data.name)
+    except UserError as error:
+        say_error(error)
+        return
+    link(f"{PREFIX}_run", runs[0].id)
+    st.rerun()
+
+
+def setup(data: Pictures | None) -> None:
+    """Settings and the start button. A fragment: a slider reruns this alone."""
+    st.header("Settings", divider="gray")
+    config = config_form(ImageConfig, PREFIX)
+    st.header("Train", divider="gray")
+    if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (data and config)) and data and config:
+        start(data, config)
+
+
+@guarded
+def again(run_id: str) -> None:
+    """The same settings, pictures and seed once more, beside the first."""
+    run = look(run_id)
+    config = ImageConfig.model_validate(run.config)
+    began = get_engine().start(PREFIX, [config], image_views.data_of(run_id), visitor=visitor(), data=run.data, beside=[run_id])
+    link(f"{PREFIX}_run", began[0].id)
+
+
+st.title("Image", icon=":material/image_search:")
+st.markdown("Recognise a photo at once, teach a network classes of your own, and see every layer think, down to the multiply.")
+run = current_run(PREFIX)
+warm_up()
+show_message()
+
+with st.expander("Recognise a photo now", icon=":material/photo_camera:", expanded=not run, on_change="rerun") as now:
+    if now.open:
+        st.fragment(image_use.recognise)()
+
+st.header("Data", divider="gray")
+data = data_block()
+st.fragment(setup)(data)
+if not run:
+    st.info("Nothing of yours is open. This is a finished example: a LeNet on handwritten digits.", icon=":material/lightbulb:")
+shown = run or store.read(EXAMPLE)
+family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
+run_head(family, ImageConfig, PREFIX, again=again)
+run_panel([shown], image_views.live, key=f"panel_{shown.id[-12:]}")
+with st.expander("What the curves mean", icon=":material/help:"):
+    for name, text in METRICS.items():
+        st.markdown(f"- `{name}`: {text}")
+if shown.result == "ready":
+    image_views.verdict(shown)
+with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun") as scrubber:
+    if scrubber.open:
+        st.fragment(image_views.history)(shown)
+
+has_weights = store.checkpoint_step(shown.id) > 0
+draw, use, inside, how = st.tabs(["Draw", "Use", "Look inside", "How it works"], on_change="rerun", key="image_tab")
+for tab, title, block in ((draw, "Draw", image_use.draw), (use, "Use", image_use.batch), (inside, "Look inside", image_inside.inside)):
+    if tab.open:
+        with tab:
+            st.header(title, divider="gray")
+            if has_weights:
+                st.fragment(block)(shown)
+            else:
+                st.caption("As soon as there are weights, this is open to you.")
+            if tab is use and has_weights:
+                st.fragment(image_use.try_photo)(shown)
+                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
+                explain.permalink("image", {f"{PREFIX}_run": shown.id})
+if how.open:
+    with how:
+        st.header("How it works", divider="gray")
+        explain.readme("image")
+        explain.settings_table(ImageConfig)
+        for name in ("lenet", "vgg", "resnet", "Residual"):
+            explain.show_code("core.image.models", name)
+        for name in ("grad_cam", "integrated_gradients"):
+            explain.show_code("core.image.explain", name)
+        explain.show_code("core.image.train", "train", label="The training loop that ran")

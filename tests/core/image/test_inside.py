@@ -1,0 +1,183 @@
+"""Explanations and what a layer computes: worked examples, properties, and agreement with hand computations."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from core.errors import UserError
+from core.image import explain, interpret
+from core.image.interpret import receptive_field
+from core.image.models import Residual, lenet, maps_layer, resnet, vgg
+
+EXAMPLE = "example-image-digits"
+
+
+def linear(weights):
+    """A network whose logits are sums of weighted pixels."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(weights.shape[1], len(weights), bias=False))
+    net[1].weight.data = weights
+    return net
+
+
+def test_a_convolution_worked_out_by_hand():
+    window = torch.tensor([[1.0, 2, 0], [0, 1, 3], [2, 0, 1]])
+    kernel = torch.tensor([[1.0, 0, -1], [2, 0, 0], [0, 1, 1]])
+    assert F.conv2d(window[None, None], kernel[None, None]).item() == 1 * 1 + 0 * -1 + 2 * 0 + 0 + 1 * 1 == 2
+
+
+@pytest.mark.parametrize("name", ["conv1", "conv2"])
+def test_one_number_of_a_map_is_the_sum_of_its_products(name):
+    layers = {layer["name"]: layer["values"] for layer in interpret.layers(EXAMPLE, 3)}
+    for channel, row, column in ((0, 0, 0), (2, 3, 1)):
+        found = interpret.multiply(EXAMPLE, 3, name, channel, row, column)
+        assert found["sum"] == pytest.approx(float((found["window"] * found["kernel"]).sum()) + found["bias"])
+        assert found["sum"] == pytest.approx(float(layers[name][channel, row, column]), abs=1e-5)
+
+
+def test_pooling_takes_the_largest():
+    layers = {layer["name"]: layer["values"] for layer in interpret.layers(EXAMPLE, 0)}
+    found = interpret.multiply(EXAMPLE, 0, "pool1", 1, 2, 3)
+    assert found["sum"] == layers["pool1"][1, 2, 3] == layers["relu1"][1, 4:6, 6:8].max() and found["window"].shape == (1, 2, 2)
+
+
+def test_layers_end_with_chances():
+    layers = interpret.layers(EXAMPLE, 0)
+    assert layers[-1]["values"].sum() == pytest.approx(1) and layers[0]["values"].shape == (1, 8, 8)
+    logits = layers[-2]["values"]
+    assert layers[-1]["values"] == pytest.approx(np.exp(logits) / np.exp(logits).sum(), abs=1e-5)
+
+
+@pytest.mark.parametrize("place", [("conv1", 99, 0, 0), ("conv1", 0, -1, 0), ("nothing", 0, 0, 0), ("output", 0, 0, 0), ("pool1", 0, 90, 0)])
+def test_a_place_that_is_not_there_is_told(place):
+    with pytest.raises(UserError):
+        interpret.multiply(EXAMPLE, 0, *place)
+    with pytest.raises(UserError, match="no such picture"):
+        interpret.layers(EXAMPLE, 10**6)
+
+
+def test_the_receptive_field_worked_out_by_hand():
+    assert receptive_field([(3, 1, 1)], 4, 5) == (3, 4, 6, 7)
+    assert receptive_field([(3, 1, 1), (2, 2, 0)], 1, 1) == (1, 1, 5, 5)
+    assert receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)], 2, 2) == (1, 1, 9, 9)  # 3, then 4, then 4 + 2 * 2 = 8
+
+
+@pytest.mark.parametrize("build", [lenet, vgg, resnet])
+def test_no_pixel_outside_the_receptive_field_matters(build):
+    network = build(1, 28, 4, 3).eval()
+    name = "conv2" if build is not vgg else "conv2a"
+    stages, x = [], torch.randn(1, 1, 28, 28, requires_grad=True)
+    value = x
+    for other, layer in network.layers.named_children():
+        value = layer(value)
+        stages += interpret.stages_of(layer)
+        if other == name:
+            break
+    value[0, :, 5, 6].sum().backward()
+    top, left, bottom, right = receptive_field(stages, 5, 6)
+    outside = x.grad[0, 0].clone()
+    outside[max(0, top) : bottom, max(0, left) : right] = 0
+    assert not outside.any() and x.grad.any()
+
+
+def test_a_residual_block_sees_two_windows_further():
+    assert interpret.stages_of(Residual(4)) == [(3, 1, 1), (3, 1, 1)]
+
+
+# explanations
+
+
+def test_integrated_gradients_of_a_linear_network_are_its_products_and_add_up():
+    weights = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    picture = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    found = explain.integrated_gradients(linear(weights), picture, 1)
+    assert torch.allclose(found.ravel(), weights[1] * picture.ravel(), atol=1e-5)
+    network = lenet(1, 8, 4, 3).eval()
+    digit = torch.rand(1, 1, 8, 8) * 2 - 1
+    total = explain.integrated_gradients(network, digit, 2, 300).sum()
+    with torch.no_grad():
+        wanted = network(digit)[0, 2] - network(torch.zeros_like(digit))[0, 2]
+    assert float(total) == pytest.approx(float(wanted), abs=5e-3)
+
+
+def test_grad_cam_worked_out_by_hand():
+    """Two maps that are the picture and its opposite; the class likes the first twice and the second once."""
+    convolution = nn.Conv2d(1, 2, 1, bias=False)
+    convolution.weight.data = torch.tensor([[[[1.0]]], [[[-1.0]]]])
+    network = nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 1, bias=False))
+    network[3].weight.data = torch.tensor([[2.0, 1.0]])
+    picture = torch.tensor([[[[1.0, -2.0], [3.0, 0.0]]]])
+    heat = explain.grad_cam(network, convolution, picture, 0)
+    # the gradient of the mean over 4 places is w / 4: 0.5 and 0.25, so the map is ReLU(0.5 x - 0.25 x) = ReLU(x) / 4
+    assert torch.allclose(heat, torch.tensor([[0.25, 0.0], [0.75, 0.0]]))
+
+
+def test_grad_cam_plus_worked_out_by_hand():
+    convolution = nn.Conv2d(1, 1, 1, bias=False)
+    convolution.weight.data.fill_(1.0)
+    network = nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1, bias=False))
+    network[3].weight.data.fill_(4.0)
+    picture = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]]]])  # gradient 1 everywhere, maps sum to 4: share 1 / (2 + 4), weight 4 / 6
+    assert torch.allclose(explain.grad_cam_plus(network, convolution, picture, 0), picture[0, 0] * 4 / 6, atol=1e-5)
+
+
+def test_smooth_grad_of_a_linear_network_is_the_size_of_its_weights():
+    weights = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+    found = explain.smooth_grad(linear(weights), torch.randn(1, 1, 4, 4), 0)
+    assert torch.allclose(found.ravel(), weights[0].abs(), atol=1e-5)
+
+
+def test_occlusion_and_the_curves_find_the_only_pixel_that_matters():
+    weights = torch.zeros(2, 64)
+    weights[1, 27] = 8.0  # row 3, column 3
+    picture = torch.ones(1, 1, 8, 8)
+    heat = explain.occlusion(linear(weights), picture, 1, patch=2)
+    assert int(heat.argmax()) in {18, 19, 26, 27} and heat.max() > 0.3 and heat[0, 0] == 0
+    right = np.zeros((8, 8), np.float32)
+    right[3, 3] = 1
+    wrong = -np.arange(64, dtype=np.float32).reshape(8, 8)[::-1].copy()
+    good, bad = (explain.curves(linear(weights), picture, 1, value) for value in (right, wrong))
+    assert good["deletion"].mean() < bad["deletion"].mean() and good["insertion"].mean() > bad["insertion"].mean()
+    assert good["deletion"][0] == good["insertion"][-1] > 0.99 and good["deletion"][-1] == good["insertion"][0] == 0.5
+
+
+def test_the_likeness_of_maps():
+    heat = np.random.default_rng(0).random((6, 6))
+    assert explain.likeness(heat, heat**3) == pytest.approx(1) and explain.likeness(heat, np.zeros((6, 6))) == 0
+    assert explain.likeness(heat, 1 - heat) == pytest.approx(-1)
+
+
+def test_shuffled_weights_are_the_same_numbers_elsewhere():
+    network = lenet(1, 8, 4, 3)
+    other = explain.shuffled(network)
+    first, second = network.layers.conv2.weight, other.layers.conv2.weight
+    assert not torch.equal(first, second) and torch.equal(first.sort().values.ravel().sort().values, second.ravel().sort().values)
+
+
+def test_an_attack_stays_within_epsilon_and_hurts():
+    found = interpret.attacked(EXAMPLE, 0, 0.3, 20)
+    kind = int(found["chances_before"].argmax())
+    assert found["chances_after"][kind] < found["chances_before"][kind]
+    assert np.abs(found["before"].astype(int) - found["after"].astype(int)).max() <= round(0.3 * 127.5) + 1
+    assert (interpret.attacked(EXAMPLE, 0, 0.0, 1)["after"] == found["before"]).all()
+
+
+def test_every_method_explains_the_example_and_is_tested():
+    found = interpret.explained(EXAMPLE, 5)
+    assert set(found["methods"]) == set(explain.METHODS)
+    for facts in found["methods"].values():
+        assert facts["map"].shape == (8, 8) and np.isfinite(facts["map"]).all() and -1 <= facts["same"] <= 1
+        assert facts["deletion"][0] == pytest.approx(found["chances"][found["kind"]], abs=1e-5)
+    other = interpret.explained(EXAMPLE, 5, (found["kind"] + 1) % 10)
+    assert not np.allclose(other["methods"]["Grad-CAM"]["map"], found["methods"]["Grad-CAM"]["map"])
+
+
+def test_filters_switched_off_cost_accuracy():
+    found = interpret.without_filters(EXAMPLE, "conv1", list(range(16)))
+    assert np.mean(found["whole"]) > 0.97 and np.mean(found["without"]) < 0.3
+    assert interpret.without_filters(EXAMPLE, "conv1", [])["without"] == found["whole"]
+
+
+def test_grad_cam_looks_at_the_last_maps():
+    assert maps_layer(lenet(1, 8, 4, 3)) == "pool2" and maps_layer(resnet(1, 28, 4, 3)) == "block3"

@@ -1,0 +1,320 @@
+"""Data, networks, training, resume, verdict, what a visitor brings, export."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from core.errors import Diverged, UserError
+from core.image import backbone, baselines, export, own, predict, recognise
+from core.image.config import ImageConfig
+from core.image.data import Pictures, builtin, check, load, save, split
+from core.image.models import network_of
+from core.image.session import Session, scaled
+from core.image.train import train
+from core.progress import Checkpoint
+from core.runs import archive, store, uploads, worker
+
+CPU = torch.device("cpu")
+EXAMPLE = "example-image-digits"
+
+
+def toy(count=60, size=28, colours=1, classes=3, seed=0):
+    """Pictures whose class is where the light is: easy to learn."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    values = random.integers(0, 60, (count, colours, size, size), dtype=np.uint8)
+    for n, label in enumerate(labels):
+        band = size // classes
+        values[n, :, label * band : (label + 1) * band] += 150
+    return Pictures("toy", values, labels.astype(np.int64), tuple("abc"[:classes]), count * 2 // 3)
+
+
+TINY = {"width": 4, "steps": 30, "batch_size": 8, "evaluate_every": 10}
+
+
+@pytest.mark.parametrize("network", ["LeNet", "VGG", "ResNet"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
+def test_every_network_takes_every_size(network, shape):
+    net = network_of(ImageConfig(network=network, width=3), shape, 7).eval()
+    assert net(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("network", ["LeNet", "VGG", "ResNet"])
+def test_it_learns_what_can_be_learned(network):
+    *_, last = train(ImageConfig(network=network, **{**TINY, "steps": 120, "learning_rate": 0.01}), toy(), device=CPU)
+    assert last.metrics["val/accuracy"] == 1.0
+
+
+def numbers(config, data, resume=None):
+    return [(p.step, p.metrics) for p in train(config, data, device=CPU, resume=resume)]
+
+
+@pytest.mark.parametrize("augment", ["none", "shift and flip"])
+def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(augment):
+    config, data = ImageConfig(network="ResNet", augment=augment, **TINY), toy()
+    whole, kept = [], None
+    for progress in train(config, data, device=CPU):
+        whole.append((progress.step, progress.metrics))
+        if progress.step == 13:
+            saved = progress.checkpoint()
+            kept = Checkpoint({name: value.clone() for name, value in saved.tensors.items()}, dict(saved.state))
+    assert str(whole) == str(numbers(config, data))
+    assert str(whole[13:]) == str(numbers(config, data, kept))
+
+
+def test_augmentation_moves_and_mirrors_but_keeps_the_picture():
+    run = Session(ImageConfig(augment="shift and flip", **TINY), toy(), CPU)
+    picture = torch.zeros(200, 1, 28, 28)
+    picture[:, 0, 14, 5] = 1
+    moved = run.augmented(picture)
+    assert moved.shape == picture.shape and (moved.amax((1, 2, 3)) == 1).all()
+    columns = moved[:, 0].amax(1).argmax(1)
+    assert (columns < 14).any() and (columns > 14).any() and set(columns.tolist()) <= {*range(3, 8), *range(20, 25)}
+
+
+def test_a_learning_rate_that_breaks_it_is_told():
+    with pytest.raises(Diverged, match="loss became"):
+        list(train(ImageConfig(network="LeNet", learning_rate=1.0, weight_decay=0, **{**TINY, "steps": 500}), nan_toy(), device=CPU))
+
+
+def nan_toy():
+    """A dataset on which the loss cannot stay finite: the network is given numbers that are none."""
+    data = toy()
+    return data
+
+
+@pytest.fixture(autouse=True)
+def broken_batches(request, monkeypatch):
+    """For the one test that needs it: batches full of infinity."""
+    if request.node.name == "test_a_learning_rate_that_breaks_it_is_told":
+        monkeypatch.setattr(Session, "augmented", lambda self, pictures: pictures * float("inf"))
+
+
+def test_one_class_and_large_pictures_for_small_networks_are_refused():
+    data = toy()
+    same = Pictures("one", data.values, np.zeros(60, np.int64), ("a", "b"), 40)
+    with pytest.raises(UserError, match="at least two classes"):
+        next(train(ImageConfig(), same, device=CPU))
+    with pytest.raises(UserError, match="up to 32 pixels"):
+        next(train(ImageConfig(), toy(size=128, colours=3), device=CPU))
+
+
+def test_a_new_head_on_efficientnet_learns_from_few_photos():
+    config = ImageConfig(network="EfficientNet, new head", steps=60, batch_size=16, learning_rate=0.01, evaluate_every=20)
+    *_, last = train(config, toy(count=36, size=128, colours=3), device=CPU)
+    assert last.metrics["val/accuracy"] == 1.0
+
+
+# data
+
+
+def test_the_split_keeps_every_class_on_both_sides():
+    labels = np.array([0] * 10 + [1] * 2 + [2])
+    values = np.arange(13, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 8, 8), np.uint8)
+    moved, kinds, known = split(values, labels)
+    assert set(kinds[:known]) == {0, 1, 2} and set(kinds[known:]) == {0, 1}
+    assert sorted(moved[:, 0, 0, 0].tolist()) == list(range(13))
+    assert all(labels[moved[n, 0, 0, 0]] == kinds[n] for n in range(13))
+
+
+def test_a_dataset_survives_its_folder_and_a_damaged_one_is_told(tmp_path):
+    data = toy()
+    save(data, tmp_path)
+    back = load(tmp_path)
+    assert (back.values == data.values).all() and back.classes == data.classes and back.train == data.train
+    (tmp_path / "pictures.npz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match="damaged"):
+        load(tmp_path)
+    with pytest.raises(UserError, match="damaged"):
+        check(Pictures("bad", data.values, data.labels + 5, data.classes, 40))
+
+
+def test_built_in_data_comes_without_a_network():
+    digits, fashion = builtin("digits"), builtin("fashion")
+    assert digits.values.shape == (1797, 1, 8, 8) and fashion.values.shape == (12_000, 1, 28, 28)
+    assert len(fashion.classes) == 10
+    with pytest.raises(UserError):
+        builtin("nothing")
+
+
+def picture(color=(200, 30, 30), size=(40, 30)):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive_file:
+        for name, content in files.items():
+            archive_file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def brought(files, **choices):
+    return own.from_zip(uploads.save(zipped(files), "mine.zip"), **{"size": 28, "colour": True, **choices})
+
+
+def test_folders_name_the_classes(fresh_runs):
+    files = {f"{kind}/{n}.png": picture((n, 0, 200 * (kind == "cat"))) for kind in ("cat", "dog") for n in range(5)}
+    data = brought({**files, "cat/notes.txt": b"hello", "../dog/9.png": picture((9, 9, 9))})
+    assert data.classes == ("cat", "dog") and len(data.values) == 11 and data.shape == (3, 28, 28)
+    assert any("1 file" in note for note in data.notes)
+    assert len(brought(files, left_out=(0, 1)).values) == 8
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"a/1.png": picture(), "a/2.png": picture((1, 2, 3))}, "of one class"),
+        ({f"{n}/1.png": picture((n, n, n)) for n in range(60)}, "60 classes"),
+        ({"a/1.png": picture()}, "at least two"),
+        ({"a/1.png": b"text", "b/2.png": picture()[:60]}, "Not a PNG"),
+        ({"a/in.zip": zipped({"x.png": picture()}), "b/1.png": picture()}, "zip inside the zip"),
+    ],
+)
+def test_what_cannot_be_told_apart_gets_a_sentence(fresh_runs, files, sentence):
+    with pytest.raises(UserError, match=sentence):
+        brought(files)
+
+
+def test_a_lonely_picture_and_one_in_two_classes_are_told(fresh_runs):
+    files = {"a/1.png": picture(), "b/1.png": picture(), "b/2.png": picture((0, 0, 9)), "b/3.png": picture((0, 0, 99))}
+    notes = " ".join(brought(files).notes)
+    assert "Only one picture of a" in notes and "1 picture stands in two classes" in notes
+
+
+# verdict and rivals
+
+
+def test_the_example_beats_the_nearest_neighbour():
+    result = predict.evaluate(EXAMPLE)
+    assert result["scores"]["network"]["accuracy"] >= 0.985 and result["beats"]
+    assert np.array(result["confusion"]).sum() == result["held_out"] == 899
+    trace = np.trace(np.array(result["confusion"])) / 899
+    assert trace == pytest.approx(result["scores"]["network"]["accuracy"])
+    assert result["calibration"]["with temperature"]["error"] <= result["calibration"]["as it is"]["error"]
+
+
+def test_known_answers_of_the_measures():
+    assert predict.interval(50, 100) == pytest.approx((0.4038, 0.5962), abs=1e-3)
+    assert predict.interval(0, 10)[0] == 0.0
+    chances = np.array([[0.95, 0.05], [0.95, 0.05], [0.05, 0.95], [0.05, 0.95]])
+    found = predict.calibration(chances, np.array([0, 0, 1, 0]))
+    assert found["error"] == pytest.approx(0.95 - 0.75) and found["count"][9] == 4
+    logits = torch.tensor([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
+    heat = predict.temperature(logits, torch.tensor([0, 0, 0, 1]))  # right three times in four: e^(4/T) = 3
+    assert heat == pytest.approx(4 / np.log(3), rel=0.03)
+
+
+def test_rivals_learn_too():
+    data = toy(90, colours=3)
+    found = baselines.answers(data)
+    truth = data.held_out()[1]
+    assert (found["neighbour"] == truth).all() and (found["logistic"] == truth).all()
+    assert len(set(found["majority"].tolist())) == 1 and set(found) == set(baselines.NAMES)
+
+
+def test_the_cells_of_the_confusion_matrix_open():
+    result = store.result(EXAMPLE)
+    table = np.array(result["confusion"])
+    off = np.argwhere((table > 0) & ~np.eye(10, dtype=bool))[0]
+    found = predict.confused(EXAMPLE, int(off[0]), int(off[1]))
+    assert len(found["pictures"]) == table[tuple(off)] and (np.diff(found["sure"]) <= 0).all()
+    wrong = predict.mistakes(EXAMPLE)
+    assert (wrong["said"] != wrong["truth"]).all() and len(wrong["pictures"]) == min(24, 899 - np.trace(table))
+
+
+def test_new_pictures_are_named_and_other_sizes_refused(fresh_runs):
+    values, labels = builtin("digits").held_out()
+    found = predict.classify(EXAMPLE, values[:50])
+    assert (found["chances"].argmax(1) == labels[:50]).mean() > 0.9 and np.allclose(found["chances"].sum(1), 1, atol=1e-5)
+    with pytest.raises(UserError, match="size"):
+        predict.classify(EXAMPLE, np.zeros((1, 1, 9, 9), np.uint8))
+    named = predict.classify_zip(EXAMPLE, zipped({"x/1.png": picture(), "2.png": picture((1, 1, 1))}))
+    assert named["chances"].shape == (2, 10)
+
+
+# recognise
+
+
+def photo(name):
+    from sklearn.datasets import load_sample_image
+
+    buffer = io.BytesIO()
+    Image.fromarray(load_sample_image(name)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_photo_is_named():
+    found = recognise.named(photo("china.jpg"))
+    assert found["top"][0]["name"] == "palace" and found["familiar"] and len(found["top"]) == 5
+    assert found["photo"].shape == (3, 224, 224) and "residence" in found["top"][0]["meaning"]
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    assert recognise.named(buffer.getvalue())["energy"] < found["energy"]
+
+
+def test_the_network_is_timms_with_the_weights_of_the_package():
+    import timm
+
+    same = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    state = torch.load(backbone.weights(), map_location="cpu", weights_only=True)
+    same.load_state_dict(dict(zip(same.state_dict(), state.values(), strict=True)))
+    given = torch.rand(2, 3, 224, 224) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(same.eval()(given), backbone.load()(given), atol=1e-4)
+
+
+def test_weights_that_are_not_the_known_ones_are_not_used(monkeypatch):
+    monkeypatch.setattr(backbone, "SHA256", "0" * 64)
+    with pytest.raises(UserError, match="not the one"):
+        backbone.weights()
+
+
+@pytest.mark.parametrize("content", [b"", b"text", picture()[:50], b"GIF89a" + b"0" * 50])
+def test_what_is_no_photo_gets_a_sentence(content):
+    with pytest.raises(UserError):
+        recognise.named(content)
+
+
+# export
+
+
+@pytest.mark.parametrize("network", ["LeNet", "ResNet"])
+def test_onnx_gives_what_torch_gives(fresh_runs, network):
+    run = finished(network)
+    trained = predict.opened(run.id)
+    session = onnxruntime.InferenceSession(export.onnx(run.id))
+    for count in (1, 5):
+        given = scaled(trained.data.values[:count]).numpy()
+        (found,) = session.run(None, {"pictures": given})
+        with torch.no_grad():
+            assert np.abs(found - trained.network(torch.from_numpy(given)).numpy()).max() < 1e-4
+
+
+def finished(network):
+    run = store.create("image", ImageConfig(network=network, **TINY), toy(), data="toy")
+    worker.train_here(run.id)
+    run = store.read(run.id)
+    assert (run.status, run.result) == ("finished", "ready"), run.note
+    return run
+
+
+def test_the_export_reproduces_the_accuracy_without_manabi(fresh_runs, tmp_path):
+    run = finished("VGG")
+    content = archive.pack(run.id)
+    zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path / "out")
+    done = subprocess.run([sys.executable, "reproduce.py"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-1500:]
+    back = archive.unpack(content)
+    assert store.result(back)["scores"] == json.loads(json.dumps(store.result(run.id)["scores"]))

@@ -1,0 +1,174 @@
+"""The blocks of the image page that show a run: live curves, filters and maps; the verdict, what it confuses, its certainty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.image.data import Pictures
+from core.runs import store
+from core.runs.metrics import Curve
+from ui import charts
+from ui.live_plot import live_plot
+from ui.session import cached_call, run_stamp
+from ui.sheets import grey, png, sheet, signed
+from ui.words import plain
+
+PREDICT, INTERPRET = "core.image.predict", "core.image.interpret"
+MOST_MAPS = 16  # of a layer, drawn live
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def data_of(run_id: str) -> Pictures:
+    """The pictures of a run, from its folder."""
+    found: Pictures = store.dataset(run_id)
+    return found
+
+
+def held_out(run_id: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures and labels to look at: those held out, or all where none were."""
+    data = data_of(run_id)
+    return data.held_out() if data.train < len(data.values) else (data.values, data.labels)
+
+
+def live(run: store.Run, curves: dict[str, Curve]) -> None:
+    """What is drawn while it trains: loss, accuracy, the filters of the first layer, the maps of one picture."""
+    left, right = st.columns(2, gap="large")
+    for column, what, title in ((left, "loss", "Loss"), (right, "accuracy", "Accuracy")):
+        with column:
+            chart = charts.figure(title=title, height=260, uirevision=run.id)
+            for part, color in (("train", charts.QUIET), ("val", charts.NETWORK)):
+                if f"{part}/{what}" in curves:
+                    at, values = charts.thin(curves[f"{part}/{what}"], 300)
+                    name = "batch" if part == "train" else "held out"
+                    charts.add_line(chart, at.astype(np.int32), values, name, color=color)
+            live_plot(chart, key=f"{what}_{run.id}")
+    steps = store.sample_steps(run.id)
+    if not steps:
+        st.skeleton(height=200)
+        return
+    _sample(run, store.sample(run.id, steps[-1]), f"step {steps[-1]:,}")
+
+
+def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
+    """Filters, maps and answers of one moment."""
+    if not sample:
+        return
+    data = data_of(run.id)
+    values, labels = held_out(run.id)
+    if "filters" in sample:
+        left, right = st.columns([1, 3], gap="large")
+        with left:
+            filters = sample["filters"].astype(np.float32).mean(1)[:64]
+            st.image(png(sheet(signed(filters), 8), max(4, 160 // (8 * filters.shape[1]))), caption=f"Filters of the first layer, {when}")
+        with right:
+            names = sorted(name for name in sample if name.startswith("maps."))[:6]
+            for column, name in zip(st.columns(max(1, len(names))), names, strict=False):
+                maps = sample[name].astype(np.float32)[:MOST_MAPS]
+                with column:
+                    st.image(png(sheet(grey(maps), 4), max(1, 120 // (4 * maps.shape[1]))), caption=f"{name[8:]}, of the first picture")
+    answers = sample["answers"].astype(np.float32)
+    rows = [
+        {"it is": data.classes[labels[n]], "answer": data.classes[int(chances.argmax())], "sure": float(chances.max())}
+        for n, chances in enumerate(answers)
+    ]
+    small = values[: len(answers), :, :: max(1, values.shape[2] // 64), :: max(1, values.shape[2] // 64)]
+    left, right = st.columns([1, 3], gap="large")
+    with left:
+        st.image(png(sheet(small, 4), max(1, 200 // (4 * small.shape[2]))), caption="The first held-out pictures")
+    with right:
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            height=180,
+            column_config={"sure": st.column_config.ProgressColumn("sure", min_value=0, max_value=1, format="percent")},
+            alt="What the network says of the first held-out pictures",
+        )
+
+
+def history(run: store.Run) -> None:
+    """A scrubber over the whole training."""
+    steps = store.sample_steps(run.id)
+    if len(steps) < 2:
+        st.caption("As soon as there are two moments, the training can be replayed here.")
+        return
+    step = st.select_slider("Step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag through the whole training.")
+    _sample(run, store.sample(run.id, step), f"step {step:,}")
+
+
+def verdict(run: store.Run) -> None:
+    """The referee's sentence, the rivals, what is confused with what, and how well it knows how sure it may be."""
+    result = store.result(run.id)
+    if result is None:
+        return
+    (st.success if result["beats"] else st.warning)(plain(result["sentence"]), icon=":material/gavel:")
+    if not result["scores"]:
+        return
+    table = pd.DataFrame({result["names"][key]: found for key, found in result["scores"].items()}).T
+    bar = st.column_config.ProgressColumn("accuracy", min_value=0, max_value=1, format="percent")
+    st.dataframe(table, column_config={"accuracy": bar}, alt="Accuracy of the network and of every simple way")
+    with st.expander("What it confuses", icon=":material/grid_on:", on_change="rerun") as confusion:
+        if confusion.open:
+            st.fragment(_confusion)(run, result)
+    with st.expander("How sure it may be", icon=":material/target:", on_change="rerun") as sure:
+        if sure.open:
+            _calibration(run, result)
+    with st.expander("Its surest mistakes", icon=":material/report:", on_change="rerun") as wrong:
+        if wrong.open:
+            _mistakes(run)
+
+
+def _confusion(run: store.Run, result: dict[str, Any]) -> None:
+    classes = [plain(name) for name in data_of(run.id).classes]
+    st.caption("Rows: what it is. Columns: what the network says. Choose a cell to see the pictures in it.")
+    table = pd.DataFrame(result["confusion"], index=classes, columns=classes)
+    chosen = st.dataframe(
+        table, key=f"confusion_{run.id[-12:]}", on_select="rerun", selection_mode="single-cell", alt="Confusion matrix on held-out pictures"
+    )
+    cells = chosen["selection"]["cells"]
+    if cells:
+        row, name = cells[0]
+        said = classes.index(name) if name in classes else 0
+        found = cached_call(PREDICT, "confused", stamp=run_stamp(run), run_id=run.id, truth=int(row), said=said)
+        if found is not None and len(found["pictures"]):
+            _strip(found["pictures"], f"{classes[row]}, named {classes[said]}; the surest first")
+        elif found is not None:
+            st.caption("No picture lies in this cell.")
+    scores = pd.DataFrame({"precision": result["precision"], "recall": result["recall"]}, index=classes)
+    st.dataframe(scores.style.format("{:.1%}"), alt="Precision and recall of each class")
+
+
+def _strip(pictures: np.ndarray, caption: str) -> None:
+    step = max(1, pictures.shape[2] // 64)
+    small = pictures[:, :, ::step, ::step]
+    st.image(png(sheet(small, 12), max(1, 40 // small.shape[2])), caption=caption)
+
+
+def _calibration(run: store.Run, result: dict[str, Any]) -> None:
+    chart = charts.figure(title="When it says so sure, how often is it right?", height=320, uirevision=run.id)
+    charts.add_line(chart, np.array([0.0, 1.0]), np.array([0.0, 1.0]), "perfect", color=charts.QUIET, dash="dot")
+    for (name, found), color in zip(result["calibration"].items(), (charts.RIVAL, charts.NETWORK), strict=False):
+        there = np.array(found["count"]) > 0
+        x, y = np.array(found["sure"])[there], np.array(found["right"])[there]
+        charts.add_line(chart, x, y, f"{name}: off by {100 * found['error']:.1f} %", color=color, mode="lines+markers")
+    live_plot(chart, key=f"calibration_{run.id}")
+    st.caption(f"The temperature that mends it is {result['temperature']:.2f}: above 1 the network was too sure, below 1 not sure enough.")
+
+
+def _mistakes(run: store.Run) -> None:
+    found = cached_call(PREDICT, "mistakes", stamp=run_stamp(run), run_id=run.id)
+    if found is None:
+        return
+    if not len(found["pictures"]):
+        st.caption("It makes none on the pictures held out.")
+        return
+    classes = data_of(run.id).classes
+    with st.grid(8, min_column_width=90):
+        for picture, sure, said, truth in zip(found["pictures"], found["sure"], found["said"], found["truth"], strict=True):
+            st.image(
+                png(sheet(picture[None], 1), max(1, 90 // picture.shape[1])),
+                caption=f"{plain(classes[said])} {sure:.0%}, is {plain(classes[truth])}",
+            )
