@@ -14,6 +14,7 @@ from ui.charts_forecasting import forecast_chart
 from ui.charts_gan import LAYERS
 from ui.forecasting_data import builtin_series
 from ui.session import engine_if_started, visitor
+from ui.sheets import grey, png, sheet
 from ui.words import plain
 
 st.title("Manabi", icon=":material/neurology:")
@@ -64,6 +65,16 @@ def gan() -> None:
     )
 
 
+def image() -> None:
+    """What a small network sees in a handwritten digit, layer by layer."""
+    run = store.read("example-image-digits")
+    sample = store.sample(run.id, store.sample_steps(run.id)[-1])
+    names = sorted(name for name in sample if name.startswith("maps."))[1:4]
+    for column, name in zip(st.columns(len(names)), names, strict=True):
+        maps = sample[name].astype(np.float32)[:16]
+        column.image(png(sheet(grey(maps), 4), max(1, 160 // (4 * maps.shape[1]))), caption=name[8:])
+
+
 def gridworld() -> None:
     """What Q-learning found out about the frozen lake, and its way across."""
     run = store.read("example-gridworld-frozenlake")
@@ -75,7 +86,7 @@ def gridworld() -> None:
 
 
 airline, ring = store.result("example-forecasting-airline-lstm") or {}, store.result("example-gan-ring8") or {}
-lake = store.result("example-gridworld-frozenlake") or {}
+lake, digits = store.result("example-gridworld-frozenlake") or {}, store.result("example-image-digits") or {}
 card(
     "forecasting",
     "Forecasting",
@@ -93,6 +104,15 @@ card(
     "collapse and heal it, and read in numbers how good the samples are.",
     str(ring["sentence"]),
     gan,
+)
+card(
+    "image",
+    "Image",
+    ":material/image_search:",
+    "Recognise a photo at once. Teach a network classes of your own, follow one number down to the multiply, and learn which "
+    "explanations of its answers can be trusted.",
+    str(digits["sentence"]),
+    image,
 )
 card(
     "gridworld",

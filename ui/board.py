@@ -6,7 +6,7 @@ Its parts are `board.js` (drawing, mouse, keyboard) and `board.css`. Arrays come
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from core.gridworld.env import World
-from core.gridworld.maps import CELLS
+from core.gridworld.maps import ACTIONS, CELLS, MOST, GridMap
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -48,6 +48,17 @@ def carried(world: World, held: int) -> slice:
     return slice(held * world.cells, (held + 1) * world.cells)
 
 
+def map_view(grid: GridMap) -> dict[str, Any]:
+    """What the board shows of a map alone."""
+    found: dict[str, Any] = {"rows": list(grid.rows), "ice": grid.slippery}
+    if grid.rewards:
+        places = ((place.split(","), value) for place, value in grid.rewards.items())
+        found["rewards"] = {int(row) * grid.width + int(column): value for (row, column), value in places}
+    if any(grid.wind):
+        found["wind"] = list(grid.wind)
+    return found
+
+
 def view(
     world: World,
     *,
@@ -64,13 +75,7 @@ def view(
     held: what is carried in the states shown, as bits.
     """
     part, acting = carried(world, held), world.acting
-    found: dict[str, Any] = {"rows": list(world.map.rows), "ice": world.map.slippery, "numbers": numbers and world.map.width <= 14}
-    if world.map.rewards:
-        found["rewards"] = {
-            int(r) * world.map.width + int(c): value for (r, c), value in ((key.split(","), v) for key, v in world.map.rewards.items())
-        }
-    if any(world.map.wind):
-        found["wind"] = list(world.map.wind)
+    found = map_view(world.map) | {"numbers": numbers and world.map.width <= 14}
     here = acting[part]
     if moves is not None:
         flat = moves[part]
@@ -86,12 +91,30 @@ def view(
         best = greedy[part]
         several = best if best.ndim == 2 else np.eye(4, dtype=bool)[best]
         found["arrows"] = [np.flatnonzero(several[n]).tolist() if here[n] else [] for n in range(world.cells)]
+        found["told"] = [f"Best: {' or '.join(ACTIONS[action] for action in best)}" if best else "" for best in found["arrows"]]
     return found
 
 
 def ties(q: np.ndarray) -> np.ndarray:
     """All moves that are as good as the best.  # (S, 4) -> (S, 4) bool"""
     return q >= q.max(-1, keepdims=True) - 1e-9
+
+
+def heard(event: Any) -> dict[str, Any] | None:
+    """What a browser says that the visitor did, checked: `kind` with `cells` and `letter`, `cell` or `action`; None for anything else."""
+    if not isinstance(event, Mapping):
+        return None
+    kind, number = event.get("kind"), lambda value: type(value) is int
+    if kind == "undo":
+        return {"kind": kind}
+    if kind == "look" and number(event.get("cell")):
+        return {"kind": kind, "cell": event["cell"]}
+    if kind == "move" and number(event.get("action")) and 0 <= event["action"] < 4:
+        return {"kind": kind, "action": event["action"]}
+    cells, letter = event.get("cells"), event.get("letter")
+    if kind == "paint" and isinstance(cells, Sequence) and isinstance(letter, str) and all(number(cell) for cell in cells):
+        return {"kind": kind, "cells": list(cells)[: MOST * MOST], "letter": letter}
+    return None
 
 
 def board(
@@ -116,8 +139,8 @@ def board(
     data |= {"path": list(path), "walk": walk, "pace": pace}
 
     def told() -> None:
-        event = st.session_state[key].get("did")
+        event = heard(st.session_state[key].get("did"))
         if did and event:
-            did(dict(event))
+            did(event)
 
     _mount(key=key, data=data, on_did_change=told)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.gridworld import editor, maps
-from core.gridworld.env import Task, world_of
+from core.gridworld.env import Task
 from core.gridworld.maps import ABOUT, BUILTIN, CELLS, HACKS, LEAST, MOST, GridMap
 from core.runs import uploads
 from ui import board
@@ -181,10 +181,9 @@ def _edit(draft: editor.Draft, grid: GridMap | None) -> None:
         if event.get("kind") == "undo":
             undo()
         elif event.get("kind") == "paint" and str(event.get("letter")) in {*CELLS, editor.REWARD}:
-            cells = [int(cell) for cell in event.get("cells", [])][: MOST * MOST]
-            change(editor.painted(current()[0], cells, str(event["letter"]), float(reward)))
+            change(editor.painted(current()[0], event["cells"], str(event["letter"]), float(reward)))
 
-    shown = board.view(world_of(grid)) if grid else {"rows": draft["rows"], "ice": draft["slippery"]}
+    shown = board.map_view(grid) if grid else {"rows": draft["rows"], "ice": draft["slippery"]}
     board.board(shown, key=f"{PREFIX}_editor", mode="edit", did=did, brush=str(brush))
     st.button(
         "Undo",
@@ -222,9 +221,7 @@ def _rules(draft: editor.Draft) -> None:
             sent = st.form_submit_button("Apply", type="primary")
         if sent:
             try:
-                size = (int(height), int(width))
-                whole = maps.resized(maps.read_map(draft), *size) if not editor.problem(draft) else None
-                new = editor.draft_of(whole) if whole else draft
+                new = editor.resized(draft, int(height), int(width))
                 change({**new, **facts, "wind": editor.wind_of(wind, len(new["rows"][0]))})
             except UserError as error:
                 say_error(error)
@@ -236,10 +233,6 @@ def _judge(draft: editor.Draft, grid: GridMap | None) -> Task | None:
     """What is wrong with the map, or what can be earned on it."""
     if not grid:
         say_error(UserError(editor.problem(draft)))
-        return None
-    world = world_of(grid)
-    if problem := world.problem():
-        say_error(UserError(problem))
         return None
     code = grid.code()
     key = answer_key(code)

@@ -85,7 +85,7 @@ def _table_beside(run: store.Run, found: dict, world: World, held: int) -> None:
             error = np.abs(q.max(-1) - found["optimal"].max(-1))[world.acting].mean()
             st.caption(f"{name}: off by {error:.3g} on average.")
     with columns[2]:
-        gap = (found["q"] - other["q"]).max(-1).astype(np.float64)
+        gap = (found["q"].max(-1) - other["q"].max(-1)).astype(np.float64)
         board.board(board.view(world, held=held, values=gap, numbers=world.map.width <= SMALL), key=f"gap_{run.id}")
         st.caption("Network minus table, cell by cell: what approximation adds.")
 
@@ -104,6 +104,6 @@ def _memory(run: store.Run, world: World) -> None:
             key=f"replay_{run.id}",
         )
     with right:
-        lag = (sample["q"] - sample["target_q"]).max(-1).astype(np.float64)
+        lag = (sample["q"].max(-1) - sample["target_q"].max(-1)).astype(np.float64)
         board.board(board.view(world, values=lag), key=f"lag_{run.id}")
         st.caption("Network minus target network: what was learned since the last copy.")

@@ -59,14 +59,14 @@ def _take_away(run: store.Run, seed: int) -> None:
             st.session_state[f"{key}_ready"] = f"{run_stamp(run)}-{seed}"
         if st.session_state.get(f"{key}_ready") != f"{run_stamp(run)}-{seed}":
             return
-        rows = call(gridworld_views.PREDICT, "policy_rows", run_id=run.id)
+        found = call(gridworld_views.PREDICT, "policy", run_id=run.id)
         film = call(gridworld_views.PREDICT, "gif", run_id=run.id, seed=seed)
-        if rows:
-            frame = pd.DataFrame(rows)
+        if found:
+            frame = pd.DataFrame(found["policy"])
             st.download_button(
                 "Policy, CSV", explain.safe_csv(frame), "policy.csv", "text/csv", on_click="ignore", icon=":material/download:"
             )
-            text = json.dumps({"actions": ACTIONS, "policy": rows}, indent=1)
+            text = json.dumps(found, indent=1)
             st.download_button("Policy, JSON", text, "policy.json", "application/json", on_click="ignore", icon=":material/download:")
         if film:
             st.download_button("Animation, GIF", film, "episode.gif", "image/gif", on_click="ignore", icon=":material/download:")

@@ -237,7 +237,7 @@ def _map(run: store.Run, sample: dict[str, np.ndarray], world: World, mine: bool
     def did(event: dict[str, Any]) -> None:
         if event.get("kind") == "look":
             st.session_state[f"cell_{key}"] = int(event["cell"])
-        elif event.get("kind") == "paint":
+        elif event.get("kind") == "paint" and painting:
             _repaint(run.id, [int(cell) for cell in event["cells"]], str(event["letter"]), float(st.session_state.get(f"pay_{key}", 1.0)))
 
     selected = st.session_state.get(f"cell_{key}")
@@ -274,6 +274,8 @@ def _repaint(run_id: str, cells: list[int], letter: str, reward: float) -> None:
     if letter not in {*PAINTS, editor.REWARD}:
         raise UserError("While it learns, cells can become floor, wall, goal, pit or cliff, or pay a reward.")
     run = store.read(run_id)
+    if not run.active or run.owner != store.owner_of(visitor()):
+        raise UserError("Only a run of your own that is under way can be given another map.")
     grid = map_of(run, latest(run_id))
     draft = editor.painted(editor.draft_of(grid), cells, letter, reward)
     new = maps.read_map({**draft, "name": grid.name})
@@ -281,6 +283,8 @@ def _repaint(run_id: str, cells: list[int], letter: str, reward: float) -> None:
     check_same_shape(world, world_of(grid))
     if problem := world.problem():
         raise UserError(problem)
+    if run.config["gamma"] == 1 and (key := answer_key(new.code(), 1.0)) and key["why"]:
+        raise UserError(str(key["why"]))
     get_engine().ask(run_id, settings={"edit": new.code()})
 
 
@@ -318,7 +322,10 @@ def why(run: store.Run, world: World, state: int) -> None:
         if not found["updates"]:
             st.caption("No update has moved this cell yet: its values are the first guess.")
             return
-        st.caption("The last updates that moved it, the newest first:")
+        beyond = (
+            " Traces of later surprises moved it a little too; those are not listed." if run.config["method"] == "SARSA(lambda)" else ""
+        )
+        st.caption(f"The last updates that moved it, the newest first:{beyond}")
         for update in found["updates"][:3]:
             st.latex(update["rule"])
         rows = pd.DataFrame(found["updates"]).drop(columns="rule")

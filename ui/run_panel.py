@@ -166,20 +166,24 @@ def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
                 "End it", key=f"{key}_kill", type="primary", help="It does not answer: end its process.", on_click=_kill, args=(run.id,)
             )
         with st.popover("Speed and live settings", icon=":material/speed:", disabled=not started):
-            _live_settings(run, key, wanted, ask)
+            _live_settings(run, key, wanted, ask, plain_wish)
 
 
-def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None]) -> None:
+def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None], plain_wish: dict[str, Any]) -> None:
     """Slow motion, and the settings that may change while it trains."""
     speeds = {"Full speed": 0.0, "20 steps a second": 20.0, "5 steps a second": 5.0, "1 step a second": 1.0}
     names = {value: name for name, value in speeds.items()}
+
+    def change_speed(speed: float) -> None:
+        ask(**(plain_wish if not speed else {}) | {"speed": speed})  # full speed is of the steps that the settings name
+
     st.selectbox(
         "Speed",
         list(speeds),
         index=list(speeds).index(names.get(float(wanted["speed"]), "Full speed")),
         key=f"{key}_speed",
         help="Slow motion: watch it learn step by step.",
-        on_change=lambda: ask(speed=speeds[st.session_state[f"{key}_speed"]]),
+        on_change=lambda: change_speed(speeds[st.session_state[f"{key}_speed"]]),
     )
     config = run.settings()
     for name, info in type(config).model_fields.items():

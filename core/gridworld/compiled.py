@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numba
+
+MONTH = 30 * 24 * 3600  # s
 
 
 def _keep() -> bool:
@@ -23,6 +27,10 @@ def _keep() -> bool:
     folder = base / "manabi" / f"compiled-{stamp}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.glob("compiled-*"):  # of versions that nobody has used for a month
+            if time.time() - other.stat().st_mtime > MONTH:
+                shutil.rmtree(other, ignore_errors=True)
+        os.utime(folder)
     except OSError:
         return False
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]

@@ -35,6 +35,7 @@ DEEP = METHODS[12:]  # learn with a network
 LEARNERS = METHODS[3:]
 
 _VALUE = [*TABULAR, "DQN"]
+_AVERAGED = ["Monte Carlo", "SARSA", "expected SARSA", "Q-learning"]  # whose updates are one a visit
 _RATED = [method for method in TABULAR if method != "prioritised sweeping"]  # which takes its model at its word
 
 
@@ -204,19 +205,19 @@ class GridworldConfig(Config):
         json_schema_extra=marks("Network", only={"method": ["DQN"]}),
     )
     alpha_end: float = Field(
-        0.1,
+        1.0,
         ge=0.001,
         le=1,
         title="Alpha at the end",
-        description="Where the learning rate falls to, in a straight line over all steps.",
+        description="Where the learning rate falls to, in a straight line over all steps; if it is the larger, alpha stays as it is.",
         json_schema_extra=marks("Schedules", advanced=True, live=True, step=0.01, only={"method": _RATED}),
     )
     epsilon_end: float = Field(
-        0.1,
+        1.0,
         ge=0,
         le=1,
         title="Epsilon at the end",
-        description="Where epsilon falls to, in a straight line.",
+        description="Where epsilon falls to, in a straight line; if it is the larger, epsilon stays as it is.",
         json_schema_extra=marks("Schedules", advanced=True, live=True, step=0.01, only={"method": _VALUE}),
     )
     epsilon_share: float = Field(
@@ -228,18 +229,18 @@ class GridworldConfig(Config):
         json_schema_extra=marks("Schedules", advanced=True, step=0.05, only={"method": _VALUE}),
     )
     temperature_end: float = Field(
-        0.05,
+        100.0,
         ge=0.001,
         le=100,
         title="Temperature at the end",
-        description="Where the temperature falls to, in a straight line.",
+        description="Where the temperature falls to, in a straight line; if it is the larger, it stays.",
         json_schema_extra=marks("Schedules", advanced=True, live=True, step=0.1, only={"method": _VALUE}),
     )
     sample_average: bool = Field(
         False,
         title="Sample average",
         description="Alpha is 1 / visits: every target counts the same (in place of the learning rate).",
-        json_schema_extra=marks("Schedules", advanced=True, only={"method": _RATED}),
+        json_schema_extra=marks("Schedules", advanced=True, only={"method": _AVERAGED}),
     )
     initial_q: float = Field(
         0.0,
@@ -349,7 +350,7 @@ class GridworldConfig(Config):
         "chunks",
         title="Pace",
         description="What one step of the run does: a four-hundredth of the whole, an episode, or a single move.",
-        json_schema_extra=marks("Watching", advanced=True),
+        json_schema_extra=marks("Watching", hidden=True),
     )
     edit: str = Field(
         "",

@@ -38,6 +38,15 @@ def painted(draft: Draft, cells: Sequence[int], letter: str, reward: float = 0.0
     return {**draft, "rows": ["".join(row) for row in rows], "name": "Yours"}
 
 
+def resized(draft: Draft, height: int, width: int) -> Draft:
+    """The same draft with rows and columns added (floor) or taken away at the bottom and the right."""
+    rows = [row[:width].ljust(width, ".") for row in draft["rows"][:height]]
+    rows += ["." * width] * (height - len(rows))
+    kept = {place: value for place, value in draft["rewards"].items() if all(map(int.__lt__, map(int, place.split(",")), (height, width)))}
+    wind = [*draft["wind"][:width], *[0] * max(0, width - len(draft["wind"]))] if draft["wind"] else []
+    return {**draft, "rows": rows, "rewards": kept, "wind": wind}
+
+
 def problem(draft: Draft) -> str:
     """Why a draft is no map yet, in a sentence; "" if it is one."""
     try:
@@ -50,7 +59,7 @@ def problem(draft: Draft) -> str:
 def wind_of(text: str, width: int) -> list[int]:
     """Wind by column from what a visitor typed: "0 0 1 2"; fewer numbers mean no wind in the rest. Raises `UserError`."""
     parts = text.replace(",", " ").split()
-    if not all(part.isdigit() for part in parts) or len(parts) > width:
+    if not all(part.isascii() and part.isdecimal() for part in parts) or len(parts) > width:
         raise UserError(f"Wind is up to {width} whole numbers, one for each column: 0 0 1 2.")
     forces = [int(part) for part in parts] + [0] * (width - len(parts))
     return forces if any(forces) else []

@@ -228,7 +228,7 @@ def load(folder: Path) -> Task:
     try:
         grid = parse((folder / FILES[0]).read_bytes())
         demo = np.load(folder / FILES[1], allow_pickle=False) if (folder / FILES[1]).exists() else None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, MemoryError):
         raise UserError("The map of this run is missing or damaged.") from None
     if demo is not None:
         check_demo(grid, demo)

@@ -7,15 +7,11 @@ import io
 import json
 from typing import Any
 
-import numpy as np
-
 from core import source
-from core.gridworld import exact
 from core.gridworld.config import DEEP, PLANNERS, TABULAR
 from core.gridworld.learners import KERNELS, knobs
-from core.gridworld.predict import gif, opened, policy_rows
+from core.gridworld.predict import gif, opened, policy
 from core.gridworld.session import Session
-from core.runs import store
 
 _HEAD = '''"""Reproduces a run of Manabi's gridworld: the policy's exact return{what}.
 
@@ -100,7 +96,7 @@ def _values(method: str) -> str:
 def script(run: Session, expected: float) -> str:
     """`reproduce.py` for a run: tables learn again and must agree, networks are loaded; then the policy is valued exactly."""
     config, method = run.config, run.config.method
-    again = method in TABULAR and not config.edit and run.step == config.steps and config.pace == "chunks"
+    again = method in TABULAR and not run.touched and run.step == config.steps
     facts: dict[str, Any] = {"gamma": config.gamma, "tables": 2.0 if method == "double Q-learning" else 1.0}
     facts |= {"config": config.model_dump(exclude={"edit"}), "steps": run.step, "seed": config.seed * 1000}
     facts |= {"initial": config.initial_q, "double": method == "double Q-learning", "knobs": tuple(knobs(config))}
@@ -128,25 +124,14 @@ def _family(method: str) -> tuple[str, str]:
 
 def files(run_id: str) -> dict[str, bytes]:
     """The files of a run's export beside its folder: `policy.json`, `policy.csv`, `episode.gif`, `reproduce.py`."""
-    run, rows = opened(run_id), policy_rows(run_id)
+    run, found = opened(run_id), policy(run_id)
     text = io.StringIO()
-    table = csv.DictWriter(text, list(rows[0]))
+    table = csv.DictWriter(text, list(found["policy"][0]))
     table.writeheader()
-    table.writerows(rows)
-    earned = exact.expected_return(run.world, np.eye(4)[run.agents[0].greedy()])
-    policy = {
-        "map": json.loads(run.world.map.json_text()),
-        "actions": ["left", "down", "right", "up"],
-        "method": run.config.method,
-        "steps": run.step,
-        "return": earned,
-        "possible": run.possible,
-        "name": store.name(store.read(run_id)),
-        "policy": rows,
-    }
+    table.writerows(found["policy"])
     return {
-        "policy.json": json.dumps(policy, indent=1).encode(),
+        "policy.json": json.dumps(found, indent=1).encode(),
         "policy.csv": text.getvalue().encode("utf-8-sig"),
         "episode.gif": gif(run_id, 0),
-        "reproduce.py": script(run, earned).encode(),
+        "reproduce.py": script(run, found["return"]).encode(),
     }

@@ -19,6 +19,7 @@ from core.gridworld.memory import Knobs, Log, Memory
 from core.gridworld.methods import dyna, dynamic_programming, monte_carlo, q_learning, sarsa, traces
 from core.gridworld.saving import Arrays
 
+NEARLY = 0.999  # a discount that tells sooner from later
 SETTLED = 1e-9  # a sweep that changes no value by more is the last
 Kernel = Callable[[Any, Memory, Knobs, np.random.Generator, Log, int], int]
 
@@ -70,15 +71,17 @@ class Learner(Protocol):
         """Take over what `arrays` gave. Raises `KeyError` or `ValueError` if it does not fit."""
 
 
-def bound(world: World, gamma: float) -> float:
-    """No value can be larger: the largest reward on every move. What is far beyond it has diverged."""
+def bound(world: World, config: GridworldConfig) -> float:
+    """No value can be larger: the largest reward on every move for ever (without a discount, on every state or move of an episode),
+    or the first guess. What is far beyond it has diverged."""
     most = float(np.abs(world.tables.reward).max())
-    return most * min(world.tables.horizon, 1 / (1 - gamma) if gamma < 1 else np.inf)
+    far = 1 / (1 - config.gamma) if config.gamma < 1 else float(max(world.tables.horizon, world.states))
+    return max(1.0, most * far, abs(config.initial_q))
 
 
-def check_sane(q: np.ndarray, world: World, gamma: float) -> None:
-    """Raises `Diverged` if values are no numbers, or ten times larger than anything that can be earned."""
-    most, found = max(1.0, bound(world, gamma)), float(np.abs(q).max())
+def check_sane(q: np.ndarray, most: float) -> None:
+    """Raises `Diverged` if values are no numbers, or ten times larger than `most`, what anything can be worth."""
+    found = float(np.abs(q).max())
     if not np.isfinite(found) or found > 10 * most:
         told = f"{found:.3g}" if np.isfinite(found) else "no number"
         raise Diverged(
@@ -133,7 +136,11 @@ class Planner:
 
     def greedy(self) -> np.ndarray:
         """The policy that is being improved; for value iteration and evaluation, the one greedy on the values.  # (S,)"""
-        table = self.policy if self.config.method == "policy iteration" else self.q().round(9)
+        if self.config.method == "policy iteration":
+            return self.policy.argmax(-1)
+        table = self.q().round(9)
+        if self.config.gamma == 1:  # where waiting costs nothing, of equal moves the one that does not put the reward off
+            table += 1e-6 * exact.q_of(self.world, exact.optimal_values(self.world, NEARLY), NEARLY)
         return table.argmax(-1)
 
     def behaviour(self) -> np.ndarray:
@@ -163,6 +170,7 @@ class Planner:
         self.values[:], self.policy[:] = arrays["values"], arrays["policy"]
         self.swept, self.sweeps = arrays["sweeps"].tolist()
         saving.restore_why(self.log, arrays)
+        saving.check_indices(saving.why_arrays(self.log), self.world.states, self.world.tables.horizon)
 
 
 def knobs(config: GridworldConfig) -> Knobs:
@@ -170,12 +178,12 @@ def knobs(config: GridworldConfig) -> Knobs:
     return Knobs(
         config.gamma,
         config.alpha,
-        config.alpha_end,
+        min(config.alpha, config.alpha_end),  # a schedule falls or stays
         float(config.steps),
         config.epsilon,
-        config.epsilon_end,
+        min(config.epsilon, config.epsilon_end),
         config.temperature,
-        config.temperature_end,
+        min(config.temperature, config.temperature_end),
         config.epsilon_share * config.steps,
         config.behaviour == "softmax",
         config.sample_average,
@@ -198,12 +206,13 @@ class Table:
         self.memory = memory.fresh_memory(world.states, outcomes, world.tables.horizon, config.initial_q, world.acting)
         if config.method == "double Q-learning":
             self.memory.q2[:] = self.memory.q
-        self.log, self.knobs = memory.fresh_log(world.states), knobs(config)
+        self.log, self.knobs, self.most = memory.fresh_log(world.states), knobs(config), bound(world, config)
 
     def learn(self, budget: int) -> int:
         """Make up to `budget` moves; fewer if the pace is an episode and one ends."""
         made = KERNELS[self.config.method](self.world.tables, self.memory, self.knobs, self.random, self.log, budget)
-        check_sane(self.memory.q, self.world, self.config.gamma)
+        check_sane(self.memory.q, self.most)
+        check_sane(self.memory.q2, self.most)
         return made
 
     def q(self) -> np.ndarray:
@@ -230,7 +239,7 @@ class Table:
         """New live settings; a new map leaves the table as it is: what is no longer true must be unlearned."""
         if world is not self.world:
             fit_to(self.memory, world)
-        self.config, self.world, self.knobs = config, world, knobs(config)
+        self.config, self.world, self.knobs, self.most = config, world, knobs(config), max(self.most, bound(world, config))
 
     def arrays(self) -> Arrays:
         """All of the memory, and the luck."""
@@ -241,6 +250,7 @@ class Table:
         for name, target in self.memory._asdict().items():
             target[...] = arrays[name]
         saving.restore_why(self.log, arrays)
+        saving.check_indices(self.memory._asdict() | saving.why_arrays(self.log), self.world.states, self.world.tables.horizon)
         saving.set_random_state(self.random, arrays["random"])
 
 
@@ -258,6 +268,8 @@ def fit_to(agent: Memory, world: World) -> None:
     agent.q[world.terminal] = agent.q2[world.terminal] = 0.0
     if not world.acting[agent.now[memory.STATE]]:
         agent.now[memory.FRESH] = 1
+        agent.trace.fill(0)
+        agent.first.fill(memory.NONE)
 
 
 def surprise(log: Log) -> float:
@@ -266,7 +278,7 @@ def surprise(log: Log) -> float:
 
 
 def schedules(now: Knobs, step: int) -> dict[str, float]:
-    """Epsilon (or the temperature) and alpha at a step."""
+    """Epsilon, or the temperature, at a step."""
     if now.softmax:
         found = {"train/temperature": memory.falling(now.temperature, now.temperature_end, now.explore, step)}
     else:

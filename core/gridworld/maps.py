@@ -95,8 +95,9 @@ class GridMap(BaseModel):
     # formats
 
     def text(self) -> str:
-        """Plain text: one line a row."""
-        return "\n".join(self.rows) + "\n"
+        """Plain text: one line a row; in FrozenLake's letters where all is ice, so that it comes back as ice."""
+        text = "\n".join(self.rows) + "\n"
+        return text.replace(".", "F") if self.slippery and set("".join(self.rows)) <= set(".SHG") else text
 
     def json_text(self) -> str:
         """JSON with all rules."""
@@ -137,7 +138,8 @@ def _faults(rows: tuple[str, ...], wind: tuple[int, ...], rewards: dict[str, flo
         yield f"Wind is one number of 0 to {MOST} for each of the {len(rows[0])} columns"
     for place, value in rewards.items():
         parts = place.split(",")
-        if len(parts) != 2 or not all(part.isdigit() for part in parts) or int(parts[0]) >= len(rows) or int(parts[1]) >= len(rows[0]):
+        plain = len(parts) == 2 and all(part.isascii() and part.isdecimal() and str(int(part)) == part for part in parts)
+        if not plain or int(parts[0]) >= len(rows) or int(parts[1]) >= len(rows[0]):
             yield f"'{place[:20]}' is no cell of this map: an extra reward is kept as \"row,column\", counted from 0"
         if abs(value) > 1e6:
             yield f"The reward {value:g} at {place} is too large: up to a million can be learned"
@@ -175,7 +177,7 @@ def parse(content: bytes, name: str = "map") -> GridMap:
             raise UserError("This JSON is damaged, or nested deeper than a map ever is.") from None
         return read_map({"name": name, **values} if isinstance(values, dict) else values)
     rows = [line.strip() for line in text.splitlines() if line.strip()]
-    return _frozen(rows, name) if set("".join(rows)) <= set("SFHG") else read_map({"name": name, "rows": rows})
+    return _frozen(rows, name) if "F" in "".join(rows) and set("".join(rows)) <= set("SFHG") else read_map({"name": name, "rows": rows})
 
 
 def _frozen(rows: list[str], name: str) -> GridMap:
@@ -193,14 +195,6 @@ def from_code(code: str) -> GridMap:
         return read_map(json.loads(content))
     except (ValueError, zlib.error, RecursionError):
         raise UserError("The map in this link can't be read: it was cut short or changed.") from None
-
-
-def resized(grid: GridMap, height: int, width: int) -> GridMap:
-    """The same map with rows and columns added (floor) or taken away at the bottom and the right. Raises `UserError`."""
-    rows = [row[:width].ljust(width, ".") for row in grid.rows[:height]] + ["." * width] * max(0, height - grid.height)
-    kept = {place: value for place, value in grid.rewards.items() if all(map(int.__lt__, map(int, place.split(",")), (height, width)))}
-    wind = (*grid.wind[:width], *[0] * max(0, width - len(grid.wind))) if grid.wind else ()
-    return grid.changed(rows=rows, rewards=kept, wind=wind)
 
 
 def maze(height: int, width: int, seed: int, openings: float = 0.1) -> GridMap:

@@ -27,7 +27,7 @@ class Memory(NamedTuple):
 
     q: np.ndarray  # (S, A) what each move is thought to be worth
     q2: np.ndarray  # (S, A) the second opinion of Double Q-learning; zero for others
-    visits: np.ndarray  # (S, A) int64: times tried
+    visits: np.ndarray  # (S, A) int64: times tried (Monte Carlo: first visits)
     trace: np.ndarray  # (S, A) eligibility
     now: np.ndarray  # (7,) int64: STATE, ACTION, MOVES in this episode, STEPS in all, EPISODES, FRESH, KNOWN pairs
     earned: np.ndarray  # (1,) return of this episode so far

@@ -48,6 +48,18 @@ def local_view(world: World) -> Tensor:
     return torch.from_numpy(views)
 
 
+def seen(world: World, kind: str) -> Tensor:
+    """What a network sees in each state, unless it is told its number."""
+    return coordinates(world) if kind == "coordinates" else local_view(world)
+
+
+def look_at(network: nn.Module, world: World) -> None:
+    """Let a network see another map."""
+    for part in network.modules():
+        if isinstance(part, Encoder) and part.kind != "one-hot":
+            part.features = seen(world, part.kind).to(part.features.device)
+
+
 class Encoder(nn.Module):
     """The first layer: numbers of states -> what is made of what the network sees there.  # (batch,) -> (batch, width)"""
 
@@ -61,7 +73,7 @@ class Encoder(nn.Module):
             self.bias = nn.Parameter(torch.zeros(width))
             nn.init.uniform_(self.rows.weight, -(world.states**-0.5), world.states**-0.5)
             return
-        self.register_buffer("features", coordinates(world) if kind == "coordinates" else local_view(world), persistent=False)
+        self.register_buffer("features", seen(world, kind), persistent=False)
         if kind == "coordinates":
             self.layers = nn.Sequential(nn.Linear(self.features.shape[1], width))
             return

@@ -6,6 +6,7 @@ Functions that take a run id read everything from the run's folder, so a page ca
 from __future__ import annotations
 
 import functools
+import json
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def opened(run_id: str) -> Session:
     return _opened(run_id, path.stat().st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=3)
 def _opened(run_id: str, stamp: int) -> Session:
     folder = store.folder(run_id)
     saved = checkpoints.read(folder)
@@ -57,7 +58,10 @@ def verdict(config: GridworldConfig, data: Task, checkpoint: Checkpoint) -> dict
     Returns JSON-ready facts: `names`, `scores[policy]["return"]`, `every` (of each agent), `solved_at` (step at which each agent
     first earned 95 % of what can be earned over the random policy, 0: never), `beats`, `sentence`.
     """
-    run = revived(config, data, checkpoint)
+    return _judged(revived(config, data, checkpoint))
+
+
+def _judged(run: Session) -> dict[str, Any]:
     world = run.world
     every = [exact.expected_return(world, np.eye(4)[agent.greedy()]) for agent in run.agents]
     scores = {
@@ -67,16 +71,12 @@ def verdict(config: GridworldConfig, data: Task, checkpoint: Checkpoint) -> dict
         "optimum": run.possible,
     }
     found = {"names": NAMES, "scores": {name: {"return": value} for name, value in scores.items()}, "every": every}
-    return found | {"solved_at": run.solved_at, "steps": run.step, "greedy": True} | judgement(config, scores, every)
+    return found | {"solved_at": run.solved_at, "steps": run.step} | judgement(run.config, scores, every)
 
 
 def evaluate(run_id: str) -> dict[str, Any]:
     """The verdict of a run, from its folder. The worker calls it when a training ends."""
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has learned nothing yet.")
-    return verdict(GridworldConfig.model_validate(store.read(run_id).config), load(folder), saved)
+    return _judged(opened(run_id))
 
 
 def judgement(config: GridworldConfig, scores: dict[str, float], every: list[float]) -> dict[str, Any]:
@@ -105,9 +105,9 @@ def _short(value: float) -> str:
 
 
 def answer_key(code: str, gamma: float) -> dict[str, Any]:
-    """What is known of a map without learning: what can be earned, by whom, and the optimal values. Raises `UserError`.
+    """What is known of a map without learning: what can be earned, and by whom. Raises `UserError` if nothing can be learned.
 
-    q: (S, 4) float32 under the discount, None (and `why`) where such values do not exist.
+    `why` says why values under this discount do not exist, "" where they do.
     """
     world = world_of(from_code(code))
     if problem := world.problem():
@@ -116,11 +116,11 @@ def answer_key(code: str, gamma: float) -> dict[str, Any]:
         "optimum": exact.possible(world),
         "random": exact.expected_return(world, exact.random_policy(world)),
         "shortest": exact.expected_return(world, exact.shortest_path(world)),
-        "q": None,
         "why": "",
     }
     try:
-        found["q"] = exact.q_of(world, exact.optimal_values(world, gamma), gamma).astype(np.float32)
+        if gamma >= 1:
+            exact.check_values_exist(world)
     except UserError as error:
         found["why"] = str(error)
     return found
@@ -155,6 +155,21 @@ def gif(run_id: str, seed: int) -> bytes:
     """The same episode as an animated GIF."""
     run = opened(run_id)
     return draw.animation(run.world, walk(run.world, run.agents[0].greedy(), seed)["states"])
+
+
+def policy(run_id: str) -> dict[str, Any]:
+    """The greedy policy with its map and what it earns: JSON-ready."""
+    run = opened(run_id)
+    return {
+        "name": store.name(store.read(run_id)),
+        "map": json.loads(run.world.map.json_text()),
+        "actions": list(ACTIONS),
+        "method": run.config.method,
+        "steps": run.step,
+        "return": exact.expected_return(run.world, np.eye(4)[run.agents[0].greedy()]),
+        "possible": run.possible,
+        "policy": policy_rows(run_id),
+    }
 
 
 def policy_rows(run_id: str) -> list[dict[str, Any]]:

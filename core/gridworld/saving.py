@@ -24,6 +24,38 @@ def restore_why(log: Log, arrays: Mapping[str, np.ndarray]) -> None:
             target[...] = arrays[name]
 
 
+# what an index may be, by its name in a checkpoint; compiled code does not look where it reaches
+BOUNDS = {
+    "known": "pairs",
+    "model_next": "states",
+    "path_state": "states",
+    "path_action": "actions",
+    "state": "states",
+    "action": "actions",
+    "after": "states",
+    "place": "states",
+    "trail": "states",
+}
+
+
+def check_indices(parts: Mapping[str, np.ndarray], states: int, horizon: int) -> None:
+    """Raises `ValueError` if a number from outside would lead compiled code beyond its arrays."""
+    sizes = {"states": states, "pairs": 4 * states, "actions": 4}
+    good = [bool(((values >= 0) & (values < sizes[BOUNDS[name]])).all()) for name, values in parts.items() if name in BOUNDS]
+    if "now" in parts:
+        state, action, moves, steps, episodes, fresh, known = parts["now"].tolist()
+        good += [0 <= state < states, -1 <= action < 4, 0 <= moves <= horizon, min(steps, episodes) >= 0, fresh in (0, 1)]
+        good += [0 <= known <= 4 * states, moves < horizon or fresh == 1]
+    if "first" in parts:
+        good.append(bool(((parts["first"] >= -1) & (parts["first"] <= horizon)).all()))
+    for name in ("told", "trail_length", "kept", "visits", "model_count"):
+        good.append(name not in parts or bool((parts[name] >= 0).all()))
+    if "cursor" in parts:
+        good += [0 <= parts["cursor"][0] < parts["state"].size, bool(((parts["moves"] >= 0) & (parts["moves"] <= horizon)).all())]
+    if not all(good):
+        raise ValueError("an index beyond its array")
+
+
 def take_over(parts: Any, prefix: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Fill a named tuple of arrays with those saved under its prefix."""
     for name, target in parts._asdict().items():

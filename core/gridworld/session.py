@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from core.config import mark
 from core.errors import UserError
 from core.gridworld import exact
 from core.gridworld.config import DEEP, PLANNERS, GridworldConfig
@@ -52,7 +53,7 @@ class Session:
         self.history: list[tuple[int, np.ndarray, np.ndarray]] = []  # step, q (S, 4), greedy (S,)
         self.every = 1  # yields between two snapshots
         self.yields = self.measured = 0
-        self.regret = 0.0
+        self.regret, self.touched = 0.0, False  # touched: live settings were changed, so the seed alone no longer tells it all
         self.solved_at: list[int] = [0] * count  # step at which an agent first earned 95 %, 0: not yet
         self.remember()
 
@@ -90,7 +91,8 @@ class Session:
 
     def metrics(self) -> dict[str, float]:
         """What is known after a step; the exact measures a hundred times a run."""
-        found = {name: float(np.mean([agent.facts()[name] for agent in self.agents])) for name in self.agents[0].facts()}
+        told = [agent.facts() for agent in self.agents]
+        found = {name: float(np.mean([facts[name] for facts in told if name in facts])) for name in sorted(set().union(*told))}
         returns = [agent.log.returns[: min(agent.log.tally[0], EPISODE_LOG)] for agent in self.agents]
         lengths = [agent.log.lengths[: min(agent.log.tally[0], EPISODE_LOG)] for agent in self.agents]
         ended = np.concatenate(returns)
@@ -135,6 +137,8 @@ class Session:
             grid = from_code(self.config.edit) if self.config.edit else self.task.map
             check_same_shape(world_of(grid), self.world)
             self.take_map(grid)
+            self.solved_at = [0] * len(self.agents)  # another map, another optimum
+        self.touched |= any(name != "pace" for name in update)
         for agent in self.agents:
             agent.change(self.config, self.world)
 
@@ -174,9 +178,14 @@ class Session:
         tensors = {f"{n}.{name}": tensor(value) for n, agent in enumerate(self.agents) for name, value in agent.arrays().items()}
         steps, q, greedy = zip(*self.history, strict=True)
         tensors |= {"history.step": torch.tensor(steps), "history.q": tensor(np.stack(q)), "history.greedy": tensor(np.stack(greedy))}
-        live = {name: getattr(self.config, name) for name, info in GridworldConfig.model_fields.items() if _changes(info)}
+        live = {name: getattr(self.config, name) for name, info in GridworldConfig.model_fields.items() if _changes(name, info)}
         state = {"step": self.step, "live": live, "every": self.every, "yields": self.yields, "measured": self.measured}
-        state |= {"regret": self.regret, "solved_at": self.solved_at, "done": [agent.done for agent in self.agents]}
+        state |= {
+            "regret": self.regret,
+            "touched": self.touched,
+            "solved_at": self.solved_at,
+            "done": [agent.done for agent in self.agents],
+        }
         return Checkpoint(tensors, state)
 
     def restore(self, saved: Checkpoint) -> None:
@@ -186,7 +195,7 @@ class Session:
             for n, agent in enumerate(self.agents):
                 agent.restore({name: value.numpy() for name, value in saved.part(str(n)).items()})
                 agent.done = bool(saved.state["done"][n])
-            for name in ("step", "every", "yields", "measured", "regret", "solved_at"):
+            for name in ("step", "every", "yields", "measured", "regret", "solved_at", "touched"):
                 setattr(self, name, saved.state[name])
             steps, q, greedy = (saved.tensors[f"history.{name}"].numpy() for name in ("step", "q", "greedy"))
             self.history = list(zip(steps.tolist(), q, greedy, strict=True))
@@ -199,9 +208,8 @@ class Session:
         return Progress(self.step, total, self.metrics(), self.sample, self.checkpoint)
 
 
-def _changes(info: Any) -> bool:
-    extra = info.json_schema_extra or {}
-    return bool(extra.get("live") or extra.get("hidden"))  # the pace is the visitor's, not the agent's: it starts afresh
+def _changes(name: str, info: Any) -> bool:
+    return bool(mark(info, "live")) or name == "edit"  # the pace is the visitor's, not the agent's: it starts afresh
 
 
 def tensor(values: np.ndarray) -> torch.Tensor:

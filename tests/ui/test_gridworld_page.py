@@ -105,6 +105,29 @@ def test_every_map_has_a_picture(name):
     assert all(len(arrows) == 1 for arrows, here in zip(shown["arrows"], acting, strict=True) if here)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        "paint",
+        {"kind": "paint", "cells": ["x"], "letter": "#"},
+        {"kind": "paint", "cells": 5, "letter": "#"},
+        {"kind": "paint", "cells": [1]},
+        {"kind": "move", "action": 9},
+        {"kind": "move", "action": True},
+        {"kind": "look"},
+        {"kind": "spell"},
+    ],
+)
+def test_what_no_board_would_say_is_not_heard(event):
+    assert board.heard(event) is None
+
+
+def test_what_a_board_says_is_heard():
+    assert board.heard({"kind": "paint", "cells": [1, 2], "letter": "#", "turn": 3}) == {"kind": "paint", "cells": [1, 2], "letter": "#"}
+    assert board.heard({"kind": "move", "action": 2}) == {"kind": "move", "action": 2}
+
+
 def test_colours_go_from_costs_to_gains():
     low, none, high = board.paint(np.array([-2.0, 0.0, 1.0]))
     assert low == "rgba(230,119,46,0.720)" and none.endswith("0.000)") and high == "rgba(46,134,222,0.360)"

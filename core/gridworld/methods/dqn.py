@@ -15,7 +15,7 @@ from core.gridworld.compiled import lean
 from core.gridworld.config import GridworldConfig
 from core.gridworld.env import Tables, World
 from core.gridworld.memory import FRESH, STATE, STEPS, Knobs, Log, Memory, arrive, begin, choose, move
-from core.gridworld.models import QNetwork
+from core.gridworld.models import QNetwork, look_at
 from core.gridworld.saving import Arrays
 
 MOST_GRADIENT = 10.0
@@ -80,7 +80,7 @@ class DQN:
         self.replay = Replay(whole, whole.copy(), number, whole.copy(), flag, number.copy(), np.zeros(1, np.int64))
         for state, action, reward, after, done in (demo if demo is not None else [])[-n:]:
             store(self.replay, int(state), int(action), reward, int(after), bool(done), 1.0)
-        self.loss = np.nan
+        self.loss, self.most = np.nan, learners.bound(world, config)
         self.target_q = np.zeros((world.states, 4))
         self.look()
         self.lag()
@@ -110,7 +110,7 @@ class DQN:
                 self.lag()
             if self.config.pace == "episodes" and now[FRESH]:
                 break
-        learners.check_sane(self.memory.q, self.world, self.config.gamma)
+        learners.check_sane(self.memory.q, self.most)
         return made
 
     def draw(self) -> np.ndarray:
@@ -195,9 +195,10 @@ class DQN:
         """New live settings, or another map for the same network."""
         if world is not self.world:
             learners.fit_to(self.memory, world)
-            for network in (self.network, self.target):
-                network.load_state_dict(QNetwork(world, config).state_dict() | network.state_dict())
+            look_at(self.network, world)
+            look_at(self.target, world)
         self.config, self.world, self.knobs = config, world, learners.knobs(config)
+        self.most = max(self.most, learners.bound(world, config))
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate
         self.look()
@@ -219,6 +220,8 @@ class DQN:
         if "random" in arrays:
             saving.take_over(self.memory, "memory", arrays)
             saving.take_over(self.replay, "replay", arrays)
+            for parts in (self.memory._asdict() | saving.why_arrays(self.log), self.replay._asdict()):
+                saving.check_indices(parts, self.world.states, self.world.tables.horizon)
             saving.set_random_state(self.random, arrays["random"])
             self.loss = float(arrays["loss"][0])
 

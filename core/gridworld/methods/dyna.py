@@ -50,7 +50,11 @@ def dyna_q(world: Tables, memory: Memory, knobs: Knobs, random: np.random.Genera
                 rest -= seen[j]
                 j += 1
             then = 0.0 if memory.model_done[s, a, j] else knobs.gamma * highest(q, memory.model_next[s, a, j])
-            q[s, a] += alpha * (memory.model_reward[s, a, j] + then - q[s, a])
+            old, target = q[s, a], memory.model_reward[s, a, j] + then
+            q[s, a] += alpha * (target - old)
+            note(
+                memory, log, s, a, memory.model_reward[s, a, j], memory.model_next[s, a, j], memory.model_done[s, a, j], old, target, alpha
+            )
 
         if arrive(world, memory, log, after, reward, done) and knobs.one_episode:
             return taken + 1

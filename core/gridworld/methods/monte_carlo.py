@@ -38,7 +38,7 @@ def monte_carlo(world: Tables, memory: Memory, knobs: Knobs, random: np.random.G
                     old, alpha = memory.q[state, action], rate(memory, knobs, state, action)
                     memory.q[state, action] += alpha * (earned - old)
                     note(memory, log, state, action, rewards[t], after, done, old, earned, alpha)
-                after = state
+                after, done = state, False
             if knobs.one_episode:
                 return taken + 1
     return budget

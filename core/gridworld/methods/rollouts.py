@@ -16,7 +16,7 @@ from core.gridworld.compiled import lean
 from core.gridworld.config import GridworldConfig
 from core.gridworld.env import Tables, World
 from core.gridworld.memory import EPISODE_LOG, EPISODES, MOVES, STATE, STEPS, TRAIL, Log, Memory, drawn, move
-from core.gridworld.models import ActorCritic
+from core.gridworld.models import ActorCritic, look_at
 from core.gridworld.saving import Arrays
 
 MOST_GRADIENT = 0.5
@@ -131,7 +131,7 @@ class PolicyGradient(ABC):
             np.zeros(1, np.int64),
         )
         self.scale = max(1.0, float(np.abs(world.tables.reward).max()))  # the critic's unit: one output for every size of reward
-        self.values = np.zeros(world.states)
+        self.values, self.most = np.zeros(world.states), learners.bound(world, config)
         self.losses = np.full(3, np.nan)  # policy loss, value loss, share of clipped ratios (PPO) of the last update
         self.look()
 
@@ -148,7 +148,7 @@ class PolicyGradient(ABC):
                 self.look()
             if pause and ended:
                 break
-        learners.check_sane(self.values, self.world, self.config.gamma)
+        learners.check_sane(self.values, self.most)
         return made
 
     @abstractmethod
@@ -220,7 +220,8 @@ class PolicyGradient(ABC):
         if world is not self.world:
             self.rollout.fresh[~world.acting[self.rollout.place]] = True
             self.rollout.cursor[0] = 0
-        self.config, self.world = config, world
+            look_at(self.network, world)
+        self.config, self.world, self.most = config, world, max(self.most, learners.bound(world, config))
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate
         self.look()
@@ -240,6 +241,8 @@ class PolicyGradient(ABC):
         if "random" in arrays:
             saving.take_over(self.memory, "memory", arrays)
             saving.take_over(self.rollout, "rollout", arrays)
+            for parts in (self.memory._asdict() | saving.why_arrays(self.log), self.rollout._asdict()):
+                saving.check_indices(parts, self.world.states, self.world.tables.horizon)
             saving.set_random_state(self.random, arrays["random"])
             self.losses[:] = arrays["losses"]
 

@@ -35,7 +35,8 @@ def n_step_sarsa(world: Tables, memory: Memory, knobs: Knobs, random: np.random.
             state, action = states[begun], actions[begun]
             old, alpha = memory.q[state, action], rate(memory, knobs, state, action)
             memory.q[state, action] += alpha * (target - old)
-            note(memory, log, state, action, rewards[begun], after, done, old, target, alpha)
+            last = begun == t
+            note(memory, log, state, action, rewards[begun], after if last else states[begun + 1], done and last, old, target, alpha)
         if over and knobs.one_episode:
             return taken + 1
     return budget

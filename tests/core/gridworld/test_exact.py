@@ -39,6 +39,24 @@ def test_where_rewards_go_on_for_ever_there_are_no_values_without_a_discount(nam
     assert np.isfinite(exact.optimal_values(world_of(BUILTIN[name]), 0.99)).all()
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"rows": ["S...", "....", "...G"], "rewards": {"0,1": 0.001, "0,2": 0.001}},  # two coins, however small
+        {"rows": ["S>" + "." * 28, "G#" + "." * 28], "step_reward": -0.01},  # a way into a trap that only costs
+    ],
+)
+def test_rewards_without_end_are_found_however_small(facts):
+    w = World(read_map(facts))
+    with pytest.raises(UserError, match="do not exist"):
+        exact.optimal_values(w, 1.0)
+
+
+@pytest.mark.parametrize("name", ["frozen4", "frozen8", "cliff", "windy", "rooms", "taxi", "keys", "maze", "portals", "way_out"])
+def test_where_every_way_comes_to_an_end_the_values_exist(name):
+    assert np.isfinite(exact.optimal_values(world_of(BUILTIN[name]), 1.0)).all()
+
+
 def test_without_a_terminal_state_there_are_no_values_without_a_discount():
     w = World(read_map({"rows": ["S#", "#G"], "step_reward": -1}))
     with pytest.raises(UserError, match="no move ends an episode"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.errors import UserError
 from core.gridworld import editor, maps
 from core.gridworld.env import Task, World, builtin, load, save, world_of
-from core.gridworld.maps import BUILTIN, DOWN, LEFT, RIGHT, UP, GridMap, from_code, maze, parse, read_map, resized
+from core.gridworld.maps import BUILTIN, DOWN, LEFT, RIGHT, UP, GridMap, from_code, maze, parse, read_map
 
 THEIRS_TO_OURS = {0: UP, 1: RIGHT, 2: DOWN, 3: LEFT}  # CliffWalking numbers its actions otherwise
 
@@ -168,7 +168,8 @@ def test_a_map_survives_json_and_its_link(name):
 def test_frozen_lakes_own_letters_are_understood():
     grid = parse(b"SFFF\r\nFHFH\r\nFFFH\r\nHFFG\r\n")
     assert grid.rows == BUILTIN["frozen4"].rows and grid.slippery
-    assert not parse(b"S..\n..G").slippery
+    assert not parse(b"S..\n..G").slippery and not parse(b"SH\nHG").slippery
+    assert parse(BUILTIN["frozen8"].text().encode()).rows == BUILTIN["frozen8"].rows and parse(BUILTIN["frozen8"].text().encode()).slippery
 
 
 @given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 1000), st.floats(0, 1))
@@ -239,6 +240,7 @@ def test_mazes_have_names_on_the_command_line():
         (b'{"rows": ["S.", ".G"], "rewards": {"0,1": NaN}}', "finite"),
         (b'{"rows": ["S.", ".G"], "goal_reward": 1e300}', "goal_reward"),
         (b'{"rows": ["S.", ".G"], "rewards": {"9,9": 1}}', "no cell of this map"),
+        (b'{"rows": ["S.", ".G"], "rewards": {"00,1": 1}}', "no cell of this map"),
         (b'{"rows": ["S.", ".G"], "horizon": 0}', "horizon"),
         (b'{"rows": ["S.", ".G"], "wind": [1]}', "one number of 0 to 30 for each of the 2 columns"),
         (b'{"rows": ["S.", ".G"], "spell": 1}', "spell"),
@@ -283,14 +285,15 @@ def test_a_draft_without_a_start_is_no_map_yet():
 
 def test_resizing_keeps_what_fits():
     grid = BUILTIN["windy"].changed(rewards={"0,9": 1.0, "6,0": 2.0})
-    small = resized(grid, 7, 8)
+    draft = editor.draft_of(grid)
+    small = read_map(editor.resized(draft, 7, 8))
     assert small.width == 8 and len(small.wind) == 8 and small.rewards == {"6,0": 2.0}
-    assert resized(grid, 9, 12).rows[8] == "." * 12
-    with pytest.raises(UserError):
-        resized(grid, 31, 10)
+    assert editor.resized(draft, 9, 12)["rows"][8] == "." * 12
+    assert "31 by 10" in editor.problem(editor.resized(draft, 31, 10))
 
 
 def test_wind_is_read_from_numbers():
     assert editor.wind_of("0, 1 2", 4) == [0, 1, 2, 0] and editor.wind_of("", 4) == []
-    with pytest.raises(UserError, match="whole numbers"):
-        editor.wind_of("strong", 4)
+    for text in ("strong", "²", "-1", "1 1 1 1 1"):
+        with pytest.raises(UserError, match="whole numbers"):
+            editor.wind_of(text, 4)

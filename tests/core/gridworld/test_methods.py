@@ -10,14 +10,15 @@ from core.errors import Diverged, UserError
 from core.gridworld import exact
 from core.gridworld.config import DEEP, METHODS, PLANNERS, TABULAR, GridworldConfig
 from core.gridworld.env import Task, World, builtin
-from core.gridworld.learners import Planner, Table, check_sane
+from core.gridworld.learners import Planner, Table, bound, check_sane
 from core.gridworld.maps import BUILTIN, read_map
-from core.gridworld.memory import TOOK
+from core.gridworld.memory import ENDED, TOOK
 from core.gridworld.methods.actor_critic import A2C
 from core.gridworld.methods.dqn import DQN, store
 from core.gridworld.methods.ppo import PPO
 from core.gridworld.methods.reinforce import Reinforce
 from core.gridworld.methods.rollouts import advantages
+from core.gridworld.models import Encoder, local_view
 from core.gridworld.session import Session
 from core.gridworld.train import train
 from core.progress import Checkpoint
@@ -59,6 +60,7 @@ def test_an_episode_worked_out_by_hand(method, changes, expected):
     assert (agent.q()[0, RIGHT], agent.q()[1, DOWN]) == pytest.approx(expected)
     assert agent.log.returns[0] == 1 and agent.log.lengths[0] == 2
     assert np.count_nonzero(agent.q()) == 2
+    assert [bool(agent.log.why[state, 0, ENDED]) for state in (0, 1)] == [False, True]  # what each move led to, not the episode
 
 
 def test_dyna_practises_once_more_what_it_remembers():
@@ -200,8 +202,11 @@ def test_advantages_worked_out_by_hand():
 
 def test_the_losses_of_a2c_worked_out_by_hand():
     agent = policy_agent(A2C, "A2C")
+    with torch.no_grad():
+        agent.network.actor.layers[0].rows.weight[0, RIGHT] = 1.0
     agent.update(2)
-    assert agent.losses[0] == pytest.approx(0, abs=1e-6)  # scaled advantages cancel where all moves are equally likely
+    likely, even = 1 - math.log(math.e + 3), -math.log(4)  # log-probabilities of the two moves
+    assert agent.losses[0] == pytest.approx(-(likely * -(0.5**0.5) + even * 0.5**0.5) / 2, rel=1e-4)  # advantages, scaled
     assert agent.losses[1] == pytest.approx((0.45**2 + 1) / 2, rel=1e-5)
 
 
@@ -349,10 +354,79 @@ def test_schedules_fall_in_a_straight_line():
 
 def test_values_beyond_anything_that_can_be_earned_are_a_divergence():
     w = World(EMPTY)
-    check_sane(np.full((w.states, 4), 1.0), w, 0.99)
+    most = bound(w, GridworldConfig())
+    check_sane(np.full((w.states, 4), 1.0), most)
     for value in (1e5, np.nan, np.inf):
         with pytest.raises(Diverged, match="diverged"):
-            check_sane(np.full((w.states, 4), value), w, 0.99)
+            check_sane(np.full((w.states, 4), value), most)
+
+
+@pytest.mark.parametrize(
+    ("grid", "changes"),
+    [
+        ({"rows": ["S.", "##", ".G", ".."], "rewards": {}, "horizon": 10}, None),
+        ({"rows": ["S.", ".G"], "step_reward": 1.0, "goal_reward": 0.0, "horizon": 10}, {"gamma": 0.999, "alpha": 0.5}),
+        ({"rows": ["S.", ".G"]}, {"gamma": 0.9, "initial_q": 200.0}),
+    ],
+)
+def test_large_values_that_are_right_are_no_divergence(grid, changes):
+    if changes is None:
+        with pytest.raises(UserError, match="cannot be reached"):
+            next(train(GridworldConfig(), Task(read_map(grid)), device=CPU))
+        return
+    *_, last = train(GridworldConfig(steps=20_000, seeds=1, **changes), Task(read_map(grid)), device=CPU)
+    assert last.step == 20_000
+
+
+def test_a_reward_painted_and_taken_away_is_no_divergence():
+    rich = EMPTY.changed(rewards={"0,1": 1000.0})
+    loop = train(GridworldConfig(steps=40_000, seeds=1, alpha=0.5), Task(EMPTY), device=CPU)
+    next(loop)
+    loop.send({"edit": rich.code()})
+    for _ in range(200):
+        next(loop)
+    loop.send({"edit": EMPTY.code()})
+    assert list(loop)[-1].step == 40_000
+
+
+def test_agents_whose_first_episodes_end_at_different_times_are_averaged():
+    found = [progress.metrics for progress in train(tiny("REINFORCE", seeds=4, steps=1200), builtin("frozen8"), device=CPU)]
+    assert any("train/loss" in metrics for metrics in found)
+
+
+@pytest.mark.parametrize("method", ["DQN", "PPO"])
+def test_a_local_view_sees_the_changed_map(method):
+    walled = EMPTY.changed(rows=["S...", "###.", "....", "...G"])
+    run = Session(tiny(method, seeds=1, state="local view"), Task(EMPTY), CPU)
+    run.take({"edit": walled.code()})
+    encoder = next(part for part in run.agents[0].network.modules() if isinstance(part, Encoder))
+    assert torch.equal(encoder.features, local_view(World(walled)))
+
+
+def test_without_a_discount_a_planner_does_not_put_the_reward_off():
+    *_, last = train(GridworldConfig(method="value iteration", gamma=1.0), builtin("rooms"), device=CPU)
+    assert last.metrics["charts/greedy_return"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "place", "value"),
+    [
+        ("Q-learning", "now", 2, 50_000_000),
+        ("Q-learning", "known", 0, 10**6),
+        ("Dyna-Q", "model_next", (0, 0, 0), -7),
+        ("DQN", "replay.state", 0, 10**9),
+        ("PPO", "rollout.place", 0, 999),
+        ("PPO", "rollout.cursor", 0, 10**6),
+        ("value iteration", "told", 0, -3),
+    ],
+)
+def test_a_checkpoint_that_points_beyond_its_arrays_is_refused(method, name, place, value):
+    run = Session(tiny(method, seeds=1), builtin("frozen4"), CPU)
+    run.learn()
+    saved = run.checkpoint()
+    saved.tensors[f"0.{name}"][place] = value
+    with pytest.raises(UserError, match="does not fit"):
+        Session(tiny(method, seeds=1), builtin("frozen4"), CPU).restore(saved)
 
 
 def test_a_dqn_that_diverges_is_stopped_and_explained():

@@ -47,9 +47,9 @@ def test_a_policy_that_learned_nothing_does_not_beat_the_shortest_path(fresh_run
 
 def test_the_answer_key_of_a_map():
     key = predict.answer_key("cliff", 1.0)
-    assert (key["optimum"], key["shortest"]) == (-13, -13) and key["q"].max(-1)[36] == -13
+    assert (key["optimum"], key["shortest"], key["why"]) == (-13, -13, "")
     key = predict.answer_key("coins", 1.0)
-    assert key["q"] is None and "do not exist" in key["why"] and key["optimum"] == pytest.approx(10.4)
+    assert "do not exist" in key["why"] and key["optimum"] == pytest.approx(10.4)
     with pytest.raises(UserError, match="cannot be reached"):
         predict.answer_key(read_map({"rows": ["S#", "#G"]}).code(), 0.9)
 
@@ -101,12 +101,9 @@ def test_the_numbers_in_the_rule_are_those_of_the_update():
 @pytest.mark.parametrize(
     ("method", "task", "changes"),
     [
-        ("Q-learning", "frozen4", {}),
         ("double Q-learning", "frozen4", {"initial_q": 1.0}),
         ("SARSA(lambda)", "keys", {}),
-        ("prioritised sweeping", "taxi", {}),
         ("value iteration", "cliff", {}),
-        ("policy iteration", "cliff", {}),
         ("DQN", "keys", {"state": "local view", "duelling": True}),
         ("PPO", "frozen4", {"state": "coordinates"}),
     ],
@@ -119,17 +116,18 @@ def test_the_export_reproduces_the_run_without_manabi(fresh_runs, tmp_path, meth
     done = subprocess.run([sys.executable, "reproduce.py"], cwd=target, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "difference from the run: 0" in done.stdout
-    assert ("learning again" in done.stdout) == (method in {"Q-learning", "double Q-learning", "SARSA(lambda)", "prioritised sweeping"})
+    assert ("learning again" in done.stdout) == (method in {"double Q-learning", "SARSA(lambda)"})
     policy = json.loads((target / "policy.json").read_text())
     assert policy["return"] == pytest.approx(store.result(run.id)["every"][0])
     assert (target / "policy.csv").read_text(encoding="utf-8-sig").startswith("state,row,column,carried,move")
     assert store.result(archive.unpack(content))["every"] == store.result(run.id)["every"]
 
 
-def test_the_script_says_what_it_does_when_the_map_was_changed(fresh_runs):
+def test_a_run_whose_settings_were_changed_is_not_learned_again(fresh_runs):
     run = predict.opened(trained().id)
-    changed = run.config.model_copy(update={"edit": "cliff"})
-    run.config = changed
+    assert "learning again" in export.script(run, 0.5)
+    run.take({"alpha": 0.2})  # the seed alone no longer tells how it went
+    run.take({"alpha": 0.1})
     assert "learning again" not in export.script(run, 0.5)
 
 

@@ -49,7 +49,9 @@ def test_layers_end_with_chances():
     assert layers[-1]["values"] == pytest.approx(np.exp(logits) / np.exp(logits).sum(), abs=1e-5)
 
 
-@pytest.mark.parametrize("place", [("conv1", 99, 0, 0), ("conv1", 0, -1, 0), ("nothing", 0, 0, 0), ("output", 0, 0, 0), ("pool1", 0, 90, 0)])
+@pytest.mark.parametrize(
+    "place", [("conv1", 99, 0, 0), ("conv1", 0, -1, 0), ("nothing", 0, 0, 0), ("output", 0, 0, 0), ("pool1", 0, 90, 0)]
+)
 def test_a_place_that_is_not_there_is_told(place):
     with pytest.raises(UserError):
         interpret.multiply(EXAMPLE, 0, *place)
