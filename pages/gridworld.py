@@ -10,7 +10,7 @@ from core.gridworld.rules import RULES
 from core.runs import store
 from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
 from ui.config_form import config_form
-from ui.gridworld_data import PREFIX, answer_key, choose, data_block
+from ui.gridworld_data import PREFIX, answer_key, choose, data_block, preset_taken
 from ui.run_panel import run_head, run_panel
 from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
 from ui.words import plain, say_error
@@ -50,7 +50,7 @@ def start(task: Task, configs: list[GridworldConfig], watch: str) -> None:
 def setup(task: Task | None) -> None:
     """Settings and the start buttons. A fragment: a slider reruns this alone."""
     st.header("Settings", divider="gray")
-    config = config_form(GridworldConfig, PREFIX)
+    config = config_form(GridworldConfig, PREFIX, on_preset=preset_taken)
     if config:
         st.latex(RULES[config.method][0])
         st.caption(RULES[config.method][1])
@@ -75,6 +75,8 @@ def setup(task: Task | None) -> None:
             "Pace at first", list(gridworld_views.WATCH), key=f"{PREFIX}_watch", width=220, help="It can be changed at any time."
         )
         train = st.button("Race" if rivals else "Train", type="primary", icon=":material/play_arrow:", disabled=not (task and config))
+        if not task:
+            st.caption("The map above needs mending first.")
     if task and config and train:
         start(task, [config, *gridworld_race.rivals_of(config, rivals)], str(watch))
 
@@ -95,7 +97,7 @@ warm_up()
 show_message()
 
 st.header("Data", divider="gray")
-task = data_block()
+task = data_block(gridworld_views.task_of(run.id).map if run else None)
 st.fragment(setup)(task)
 if not run:
     st.info("Nothing of yours is open. This is a finished example: Q-learning on FrozenLake, five agents.", icon=":material/lightbulb:")
@@ -115,10 +117,10 @@ beside = family if not store.is_example(shown.id) else [shown]
 
 
 def live(current: store.Run, curves: dict) -> None:
-    """The live map of a run, and the race with those beside it."""
-    gridworld_views.live(current, curves)
+    """The race with those beside it, and the live map of a run."""
     if len(beside) > 1:
         gridworld_race.race(beside)
+    gridworld_views.live(current, curves)
 
 
 run_panel(beside, live, key=f"panel_{shown.id[-12:]}", plain_wish=gridworld_views.full_pace)

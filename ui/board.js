@@ -19,7 +19,7 @@ function cellPicture(data, index) {
   const width = data.rows[0].length, row = Math.floor(index / width), column = index % width, letter = data.rows[row][column];
   const middle = `translate(${column * SIDE + SIDE / 2},${row * SIDE + SIDE / 2})`, kind = /[1-9]/.test(letter) ? 'teleport' : letter;
   let out = `<g transform="${middle}" data-cell="${index}"><rect class="floor k${({ '#': 'wall', 'G': 'goal', 'D': 'goal', 'H': 'pit', 'C': 'cliff', 'I': 'ice', 'A': 'door', 'B': 'door' })[kind] ?? (data.ice ? 'ice' : 'plain')}" x="-20" y="-20" width="40" height="40"/>`;
-  const color = data.colors?.[index], moves = data.moves?.[index];
+  const color = data.colors?.[index], moves = data.moves?.[index], busy = moves || color || data.arrows?.[index]?.length;
   if (color) out += `<rect x="-20" y="-20" width="40" height="40" fill="${escaped(color)}"/>`;
   if (moves) moves.forEach(([value, paint], action) => {
     const [a, b] = SIDES[action].map(corner => CORNERS[corner].join(','));
@@ -28,9 +28,9 @@ function cellPicture(data, index) {
   });
   if (letter === 'H') out += '<circle r="13" class="hole"/>';
   else if ('<>^v'.includes(letter)) out += `<path class="street" d="${SHAFT[({ '<': 0, 'v': 1, '>': 2, '^': 3 })[letter]]}" transform="scale(1.5)"/>`;
-  else if (!'.#CI'.includes(letter)) out += `<text class="letter ${moves || color ? 'small' : ''}" x="${moves || color ? -14 : 0}" y="${moves || color ? -10 : 6}">${letter}</text>`;
+  else if (!'.#CI'.includes(letter)) out += `<text class="letter ${busy ? 'small' : ''}" x="${busy ? -14 : 0}" y="${busy ? -10 : 6}">${letter}</text>`;
   const reward = data.rewards?.[index];
-  if (reward !== undefined) out += `<text class="pay" x="15" y="-9">${reward > 0 ? '+' : ''}${short(reward)}</text>`;
+  if (reward !== undefined) out += `<text class="pay" x="18" y="-10">${reward > 0 ? '+' : ''}${short(reward)}</text>`;
   if (data.values?.[index] != null && !moves) out += `<text class="value" x="18" y="17">${short(data.values[index])}</text>`;
   const best = data.arrows?.[index] ?? [];
   for (const action of best) out += `<path class="arrow" d="${(best.length > 1 ? STUB : SHAFT)[action]}"/>`;
@@ -129,7 +129,8 @@ function listen(board) {
     if (cell === null) return;
     root.focus({ preventScroll: true });
     board.cursor = cell;
-    if (board.data.mode === 'edit') { svg.setPointerCapture(event.pointerId); paint(board, cell); }
+    if (board.data.mode === 'edit' && event.pointerType === 'touch') board.touched = { cell, x: event.clientX, y: event.clientY };
+    else if (board.data.mode === 'edit') { svg.setPointerCapture(event.pointerId); paint(board, cell); }
     else if (board.data.mode === 'look') { board.tell({ kind: 'look', cell }); draw(board); }
     else {                                               // towards where the finger is from the agent
       const width = board.rows[0].length, here = board.data.agent ?? 0;
@@ -142,8 +143,13 @@ function listen(board) {
     const cell = cellAt(event);
     if (board.painted && cell !== null) paint(board, cell);
   });
-  svg.addEventListener('pointerup', () => lift(board));
-  svg.addEventListener('pointercancel', () => lift(board));
+  svg.addEventListener('pointerup', event => {
+    const { touched } = board;                           // a finger that stayed paints; one that moved has scrolled the page
+    if (touched && Math.hypot(event.clientX - touched.x, event.clientY - touched.y) < 10) paint(board, touched.cell);
+    board.touched = null;
+    lift(board);
+  });
+  svg.addEventListener('pointercancel', () => { board.touched = null; lift(board); });
   root.addEventListener('focus', () => draw(board));
   root.addEventListener('blur', () => draw(board));
   root.addEventListener('keydown', event => {

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from core.gridworld.env import World
-from core.gridworld.maps import ACTIONS, CELLS, MOST, GridMap
+from core.gridworld.maps import ACTIONS, CELLS, MOST
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -43,26 +43,31 @@ def usual_size(values: np.ndarray) -> float:
     return float(np.quantile(np.abs(values), 0.95)) if values.size else 0.0
 
 
-def carried(world: World, held: int) -> slice:
-    """The states of a map with these things carried, cell by cell."""
-    return slice(held * world.cells, (held + 1) * world.cells)
+def states_of(world: World, held: int | None = 0, visits: np.ndarray | None = None) -> np.ndarray:
+    """Which state stands for each cell: the one with these things carried; with None, the one that was visited most.  # (cells,)"""
+    cells = np.arange(world.cells)
+    if held is not None:
+        return held * world.cells + cells
+    often = np.where(world.acting, 1 + (visits if visits is not None else 0), 0).reshape(-1, world.cells)
+    return often.argmax(0) * world.cells + cells
 
 
-def map_view(grid: GridMap) -> dict[str, Any]:
-    """What the board shows of a map alone."""
-    found: dict[str, Any] = {"rows": list(grid.rows), "ice": grid.slippery}
-    if grid.rewards:
-        places = ((place.split(","), value) for place, value in grid.rewards.items())
-        found["rewards"] = {int(row) * grid.width + int(column): value for (row, column), value in places}
-    if any(grid.wind):
-        found["wind"] = list(grid.wind)
+def map_view(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the board shows of a map alone, or of a draft that is no whole map yet: from the fields of a `GridMap`."""
+    width = len(facts["rows"][0])
+    found: dict[str, Any] = {"rows": list(facts["rows"]), "ice": facts["slippery"]}
+    if facts["rewards"]:
+        places = ((place.split(","), value) for place, value in facts["rewards"].items())
+        found["rewards"] = {int(row) * width + int(column): value for (row, column), value in places}
+    if any(facts["wind"]):
+        found["wind"] = list(facts["wind"])
     return found
 
 
 def view(
     world: World,
     *,
-    held: int = 0,
+    states: np.ndarray | None = None,
     values: np.ndarray | None = None,
     moves: np.ndarray | None = None,
     greedy: np.ndarray | None = None,
@@ -72,10 +77,10 @@ def view(
     """What the board shows of a map.
 
     values: (S,) as colours (and numbers); moves: (S, 4) as four triangles a cell; greedy: (S,) best move, or (S, 4) bool for several.
-    held: what is carried in the states shown, as bits.
+    states: (cells,) the state that stands for each cell; by default that in which nothing is carried.
     """
-    part, acting = carried(world, held), world.acting
-    found = map_view(world.map) | {"numbers": numbers and world.map.width <= 14}
+    part, acting = states_of(world) if states is None else states, world.acting
+    found = map_view(world.map.model_dump()) | {"numbers": numbers and world.map.width <= 14}
     here = acting[part]
     if moves is not None:
         flat = moves[part]

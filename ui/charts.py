@@ -114,8 +114,8 @@ def loss_chart(curves: Mapping[str, Curve], *, groups: Mapping[str, str], title:
 def _loss_axis(chart: Chart) -> None:
     """A log axis where the values span more than a factor of four, with ticks at 1, 2 and 5 only."""
     values = np.concatenate([np.asarray(trace["y"], np.float64) for trace in chart["data"]] or [np.ones(1)])
-    values = values[np.isfinite(values) & (values > 0)]
-    if len(values) and values.max() > 4 * values.min():
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > 4 * values.min():
         axis(chart, "yaxis", type="log", dtick="D2", tickformat=".2~g")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -25,9 +26,10 @@ def apply(kind: type[Config], prefix: str, config: Config) -> None:
         st.session_state[key_of(prefix, name)] = getattr(config, name)
 
 
-def config_form(kind: type[Config], prefix: str) -> Config | None:
+def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], None] | None = None) -> Config | None:
     """The form of a capability's settings; None (and a sentence) while they contradict each other.
 
+    on_preset: is told the name of a preset that was taken.
     Widgets are keyed `<prefix>_<field>` and bound to the link. Reset clears this page's fields only.
     """
     _check_link(kind, prefix)
@@ -39,7 +41,7 @@ def config_form(kind: type[Config], prefix: str) -> Config | None:
             key=f"{prefix}_preset",
             icon=":material/tune:",
             help="Fill in settings that go well together.",
-            on_click=lambda: _take_preset(kind, prefix),
+            on_click=lambda: _take_preset(kind, prefix, on_preset),
         )
         st.button(
             "Reset",
@@ -82,7 +84,7 @@ def _widget(name: str, info: FieldInfo, key: str) -> Any:
     options = choices(info)
     common: dict[str, Any] = {"key": key, "help": text, "bind": "query-params"}
     if options and len(options) <= 3:
-        return st.segmented_control(label, options, default=info.default, required=True, **common)
+        return st.segmented_control(label, options, default=info.default, required=True, wrap=True, **common)
     if options:
         return st.selectbox(label, options, index=options.index(info.default), **common)
     common["value"] = info.default
@@ -101,10 +103,12 @@ def _reset(kind: type[Config], prefix: str) -> None:
     st.session_state.pop(f"{prefix}_link_problem", None)
 
 
-def _take_preset(kind: type[Config], prefix: str) -> None:
+def _take_preset(kind: type[Config], prefix: str, on_preset: Callable[[str], None] | None) -> None:
     chosen = st.session_state.get(f"{prefix}_preset")
     if chosen:
         apply(kind, prefix, kind.from_preset(str(chosen)))
+        if on_preset:
+            on_preset(str(chosen))
 
 
 def _check_link(kind: type[Config], prefix: str) -> None:

@@ -20,6 +20,7 @@ from ui.words import plain, say_error
 
 PREFIX = "gridworld"
 MAP = f"{PREFIX}_map"  # in the link: a built-in name, or a map packed into a word
+SHOWN = f"{PREFIX}_shown"  # the map of the run on the page, as a word
 DRAFT, UNDO, DEMO = f"{PREFIX}_draft", f"{PREFIX}_undo", f"{PREFIX}_demo"
 BRUSHES = ["#", ".", "S", "G", "H", "C", "I", editor.REWARD, "<", "v", ">", "^", "1", "2", "3", "a", "A", "b", "B", "P", "D"]
 SHORT = {
@@ -46,14 +47,23 @@ SHORT = {
     "D": "Drop-off",
 }
 MOST_UNDO = 50
+PRESET_MAPS = {  # presets that are made for a map
+    "FrozenLake, Q-learning": "frozen4",
+    "Cliff walking, Q-learning": "cliff",
+    "Cliff walking, SARSA": "cliff",
+    "Dyna-Q in a maze": "maze",
+}
 
 
 def current() -> tuple[editor.Draft, GridMap | None]:
-    """The map that is being edited: its fields, and the map itself unless it is not whole yet."""
+    """The map that is being edited: its fields, and the map itself unless it is not whole yet.
+
+    Without one in the link it is that of the run which the page shows, else FrozenLake.
+    """
     kept = st.session_state.get(DRAFT)
     if kept:
         return json.loads(kept), None
-    code = linked(MAP) or "frozen4"
+    code = linked(MAP) or str(st.session_state.get(SHOWN) or "frozen4")
     try:
         grid = maps.from_code(code)
     except UserError as error:
@@ -91,8 +101,15 @@ def choose(grid: GridMap) -> None:
     change(editor.draft_of(grid))
 
 
-def data_block() -> Task | None:
-    """Let the visitor choose and paint; returns the task, or None with a sentence on the page."""
+def preset_taken(name: str) -> None:
+    """A preset that is made for a map brings it."""
+    if name in PRESET_MAPS:
+        choose(BUILTIN[PRESET_MAPS[name]])
+
+
+def data_block(shown: GridMap | None = None) -> Task | None:
+    """Let the visitor choose and paint; returns the task, or None with a sentence on the page. shown: the map of the run on the page."""
+    st.session_state[SHOWN] = shown.code() if shown else ""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.menu_button(
             "Choose a map",
@@ -111,7 +128,7 @@ def data_block() -> Task | None:
     st.caption(f"**{plain(draft['name'])}**, {len(draft['rows'])} by {len(draft['rows'][0])} cells{about}")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _edit(draft, grid)
+        _edit(draft)
     with right:
         _rules(draft)
         task = _judge(draft, grid)
@@ -130,8 +147,14 @@ def _maze() -> None:
             "Dig",
             type="primary",
             key=f"{PREFIX}_dig",
-            on_click=guarded(lambda: choose(maps.maze(int(height), int(width), int(seed), float(openings)))),
+            on_click=guarded(lambda: _dig(int(height), int(width), int(seed), float(openings))),
         )
+
+
+def _dig(height: int, width: int, seed: int, openings: float) -> None:
+    """Take a random maze; the next one will be another."""
+    choose(maps.maze(height, width, seed, openings))
+    st.session_state[f"{PREFIX}_maze_seed"] = seed + 1
 
 
 def _own() -> None:
@@ -158,7 +181,7 @@ def _own() -> None:
         st.caption("Letters: " + ", ".join(f"`{letter}` {what}" for letter, what in CELLS.items()))
 
 
-def _edit(draft: editor.Draft, grid: GridMap | None) -> None:
+def _edit(draft: editor.Draft) -> None:
     """The board with its brushes."""
     brush = st.pills(
         "Brush",
@@ -183,7 +206,7 @@ def _edit(draft: editor.Draft, grid: GridMap | None) -> None:
         elif event.get("kind") == "paint" and str(event.get("letter")) in {*CELLS, editor.REWARD}:
             change(editor.painted(current()[0], event["cells"], str(event["letter"]), float(reward)))
 
-    shown = board.map_view(grid) if grid else {"rows": draft["rows"], "ice": draft["slippery"]}
+    shown = board.map_view(draft)
     board.board(shown, key=f"{PREFIX}_editor", mode="edit", did=did, brush=str(brush))
     st.button(
         "Undo",
@@ -245,7 +268,7 @@ def _judge(draft: editor.Draft, grid: GridMap | None) -> Task | None:
             ("shortest", "Shortest path", "Walks straight to the goal as if nothing ever slipped."),
             ("random", "Random", "Every move equally likely."),
         ):
-            st.metric(label, f"{key[name]:.4g}", help=text)
+            st.metric(label, f"{key[name]:.3g}", help=text)
     if any(BUILTIN[name] == grid for name in HACKS):
         st.info(
             "A lesson in reward hacking: see what the best policy does with the reward you meant well.",

@@ -22,26 +22,26 @@ def inside(run: store.Run) -> None:
     if found is None:
         return
     world = world_of(from_code(found["map"]))
-    held = gridworld_views.held_of(world, f"inside_held_{run.id[-12:]}")
+    states = gridworld_views.states_shown(world, gridworld_views.latest(run.id), f"inside_held_{run.id[-12:]}")
     st.subheader("Learned beside exact", anchor=False)
     limit = board.usual_size(found["optimal"][world.acting])
     small = world.map.width <= SMALL
     columns = st.columns(3, gap="medium")
     with columns[0]:
-        board.board(board.view(world, held=held, moves=found["q"], limit=limit, numbers=small), key=f"learned_{run.id}")
+        board.board(board.view(world, states=states, moves=found["q"], limit=limit, numbers=small), key=f"learned_{run.id}")
         st.caption(
             "The learner's four values." if run.config["method"] not in DEEP[:3] else "One step of look-ahead from the critic's values."
         )
     with columns[1]:
-        board.board(board.view(world, held=held, moves=found["optimal"], limit=limit, numbers=small), key=f"exact_{run.id}")
+        board.board(board.view(world, states=states, moves=found["optimal"], limit=limit, numbers=small), key=f"exact_{run.id}")
         st.caption(f"The exact optimum under the same discount ({run.config['gamma']:g}).")
     with columns[2]:
         off = found["q"].max(-1) - found["optimal"].max(-1)
-        board.board(board.view(world, held=held, values=off.astype(np.float64), numbers=small), key=f"off_{run.id}_map")
+        board.board(board.view(world, states=states, values=off.astype(np.float64), numbers=small), key=f"off_{run.id}_map")
         worst = int(np.abs(np.where(world.acting, off, 0)).argmax())
         st.caption(f"Learned minus exact value of each cell. Farthest off: {walk(world, [worst])[0]}, by {off[worst]:+.3g}.")
     if run.config["method"] == "DQN":
-        _table_beside(run, found, world, held)
+        _table_beside(run, found, world, states)
         _memory(run, world)
     st.subheader("Over time", anchor=False)
     curves = reader(run.id).read()
@@ -66,7 +66,7 @@ def inside(run: store.Run) -> None:
             )
 
 
-def _table_beside(run: store.Run, found: dict, world: World, held: int) -> None:
+def _table_beside(run: store.Run, found: dict, world: World, states: np.ndarray) -> None:
     """DQN's values beside those of a table that raced it: what approximation costs, cell by cell."""
     tables = [mate for mate in run.mates if store.exists(mate) and look(mate).config["method"] not in DEEP and store.checkpoint_step(mate)]
     if not tables:
@@ -81,12 +81,14 @@ def _table_beside(run: store.Run, found: dict, world: World, held: int) -> None:
     limit = board.usual_size(found["optimal"][world.acting])
     for column, q, name in ((columns[0], found["q"], "DQN"), (columns[1], other["q"], str(mate.config["method"]))):
         with column:
-            board.board(board.view(world, held=held, moves=q, limit=limit, numbers=world.map.width <= SMALL), key=f"beside_{name}_{run.id}")
+            board.board(
+                board.view(world, states=states, moves=q, limit=limit, numbers=world.map.width <= SMALL), key=f"beside_{name}_{run.id}"
+            )
             error = np.abs(q.max(-1) - found["optimal"].max(-1))[world.acting].mean()
             st.caption(f"{name}: off by {error:.3g} on average.")
     with columns[2]:
         gap = (found["q"].max(-1) - other["q"].max(-1)).astype(np.float64)
-        board.board(board.view(world, held=held, values=gap, numbers=world.map.width <= SMALL), key=f"gap_{run.id}")
+        board.board(board.view(world, states=states, values=gap, numbers=world.map.width <= SMALL), key=f"gap_{run.id}")
         st.caption("Network minus table, cell by cell: what approximation adds.")
 
 

@@ -32,7 +32,8 @@ def use(run: store.Run) -> None:
     left, right = st.columns([3, 2], gap="large")
     states = found["states"]
     with left:
-        shown = board.view(world, greedy=sample["greedy"], held=states[0] // world.cells) if sample else board.view(world)
+        passed = board.states_of(world, None, np.bincount(states, minlength=world.states))
+        shown = board.view(world, greedy=sample["greedy"], states=passed) if sample else board.view(world)
         cells = [state % world.cells for state in states]
         board.board(shown, key=f"walk_{run.id}", path=cells, walk=f"{seed}-{pace}-{run_stamp(run)}", pace=PACES[str(pace)], trail=cells)
     with right:
@@ -117,9 +118,7 @@ def play(run: store.Run) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         trail = [state % world.cells for state in game.trail]
-        board.board(
-            board.view(world, held=game.state // world.cells), key=f"play_{run.id}", mode="play", did=did, agent=trail[-1], trail=trail
-        )
+        board.board(board.view(world), key=f"play_{run.id}", mode="play", did=did, agent=trail[-1], trail=trail)
         with st.container(horizontal=True):
             for action in (0, 3, 1, 2):
                 st.button(
@@ -134,7 +133,8 @@ def play(run: store.Run) -> None:
                 "Forget all", icon=":material/delete:", key=f"forget_{run.id[-12:]}", on_click=again, args=(True,), disabled=not game.moves
             )
     with right:
-        board.board(board.view(world, held=game.state // world.cells, moves=q), key=f"own_q_{run.id}")
+        made = np.bincount([move[0] for move in game.moves], minlength=world.states)
+        board.board(board.view(world, states=board.states_of(world, None, made), moves=q), key=f"own_q_{run.id}")
         st.caption("Your own Q values: what Q-learning makes of your moves.")
     if words:
         st.latex(words)

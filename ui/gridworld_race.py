@@ -14,7 +14,8 @@ from core.runs.metrics import Curve
 from ui import charts_gridworld
 from ui.gridworld_views import latest, possible, task_of
 from ui.live_plot import live_plot
-from ui.session import reader
+from ui.session import look, reader
+from ui.words import plain
 
 
 def name_of(run: store.Run) -> str:
@@ -28,6 +29,7 @@ def race(runs: list[store.Run]) -> None:
     if len(runs) < 2:
         return
     st.subheader("The race", anchor=False)
+    st.caption(f"Below it: {plain(name_of(runs[0]))}, move by move. The others open by their buttons above.")
     names = _distinct(runs)
     curves = {name: reader(run.id).read() for name, run in zip(names, runs, strict=True)}
     grid = task_of(runs[0].id).map
@@ -61,7 +63,7 @@ def _standing(name: str, run: store.Run, curves: dict[str, Curve]) -> dict[str, 
         "regret": float(curves["charts/regret"][1][-1]) if "charts/regret" in curves else None,
         "agents at 95 %": f"{len(first)} of {len(solved)}",
         "moves to 95 % (median)": int(first[(len(solved) - 1) // 2]) if half else None,
-        "status": run.status,
+        "status": look(run.id).status,
     }
 
 

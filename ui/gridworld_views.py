@@ -24,7 +24,7 @@ from ui.words import plain
 
 INTERPRET, PREDICT = "core.gridworld.interpret", "core.gridworld.predict"
 WATCH = {  # how a run begins: pace, and steps of the pace a second (0: as fast as it goes)
-    "Watch, 20 s": ("chunks", 20.0),
+    "Watch it learn": ("chunks", 20.0),
     "At once": ("chunks", 0.0),
     "Episode by episode": ("episodes", 5.0),
     "Move by move": ("moves", 5.0),
@@ -39,6 +39,15 @@ LAYERS = {
     "replay": "Replay buffer",
     "plain": "Map only",
 }
+CAPTIONS = {
+    "values": "Blue is worth something, orange costs. Arrows are the greedy policy.",
+    "visits": "The darker, the more often a move was tried there.",
+    "error": "The darker, the more the last updates there were a surprise.",
+    "entropy": "0: always the same move; 1.39: all four equally likely.",
+    "replay": "The darker, the more moves from there lie in the buffer.",
+    "plain": "Arrows are the greedy policy.",
+}
+WIDE = 8  # columns; a wider map takes the whole width of the page
 PAINTS = [".", "#", "G", "H", "C"]  # what a map can be changed to while an agent learns
 
 
@@ -78,36 +87,41 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
     mine = run.active and run.owner == store.owner_of(visitor())
     if mine:
         _pace(run)
-    left, right = st.columns([5, 4], gap="large")
-    asked = None
+    wide = world.map.width > WIDE
+    left, right = (st.container(), st.container()) if wide else st.columns([5, 4], gap="large")
     with left:
         if sample and len(sample["q"]) == world.states:
             asked = _map(run, sample, world, mine)
+            if asked is not None:
+                why(run, world, asked)
         else:
             st.skeleton(height=420)
     with right:
+        _curves(run, curves, grid, wide)
+    if sample:
+        _rule(run, sample, world)
+
+
+def _curves(run: store.Run, curves: dict[str, Curve], grid: GridMap, wide: bool) -> None:
+    """What it earns, how far it is from the exact values, how long its episodes are."""
+    planning = run.config["method"] in PLANNERS
+    columns = st.columns(2 if planning else 3) if wide else [st.container() for _ in range(3)]
+    with columns[0]:
         live_plot(
             charts_gridworld.return_chart(
                 {"greedy policy": curves}, possible=possible(grid), title="Return of an episode", revision=run.id, online=True
             ),
             key=f"returns_{run.id}",
         )
-        planning = run.config["method"] in PLANNERS
+    with columns[1]:
         names = {"charts/distance": "distance to the optimal values", "train/td_error": "change of a sweep" if planning else "TD error"}
         live_plot(
             charts_gridworld.lines_chart(curves, names, title="Distance and surprise", revision=run.id, log=True), key=f"off_{run.id}"
         )
-        if not planning:
-            live_plot(
-                charts_gridworld.lines_chart(
-                    curves, {"charts/episodic_length": "moves"}, title="Moves of an episode", revision=run.id, height=180
-                ),
-                key=f"length_{run.id}",
-            )
-    if asked is not None:
-        why(run, world, asked)
-    if sample:
-        _rule(run, sample, world)
+    if not planning:
+        with columns[2]:
+            length = {"charts/episodic_length": "moves"}
+            live_plot(charts_gridworld.lines_chart(curves, length, title="Moves of an episode", revision=run.id), key=f"length_{run.id}")
 
 
 def possible(grid: GridMap) -> float | None:
@@ -155,29 +169,32 @@ def _pace(run: store.Run) -> None:
             st.button(text, icon=icon, help=words, key=f"{text}_{run.id[-12:]}", on_click=ask, kwargs=wish, disabled=run.status == "queued")
 
 
-def held_of(world: World, key: str) -> int:
-    """Which things are carried in the states shown, as bits: asked where the map has any."""
+def states_shown(world: World, sample: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """Which state stands for each cell: asked where the map has things to carry, the most visited one if nothing is chosen."""
     if not world.items:
-        return 0
-    chosen = st.pills(
+        return board.states_of(world)
+    words: dict[int | None, str] = {None: "what was visited most", 0: "nothing"}
+    words |= {held: " and ".join(item for n, item in enumerate(world.items) if held >> n & 1) for held in range(1, 1 << len(world.items))}
+    held = st.selectbox(
         "Carried",
-        world.items,
-        selection_mode="multi",
+        list(words),
+        format_func=lambda bits: words[bits],
         key=key,
-        help="The same cell means something else once a key or a parcel is carried: choose what is.",
+        width=240,
+        help="The same cell means something else once a key or a parcel is carried.",
     )
-    return sum(1 << world.items.index(item) for item in chosen or [])
+    return board.states_of(world, held, sample.get("visits"))
 
 
-def shown_layer(sample: dict[str, np.ndarray], world: World, layer: str, held: int) -> dict[str, Any]:
+def shown_layer(sample: dict[str, np.ndarray], world: World, layer: str, states: np.ndarray) -> dict[str, Any]:
     """The board's picture of one layer of a sample, with the arrows of the greedy policy."""
     arrows = board.ties(sample["q"])
     if not (arrows[np.arange(len(arrows)), sample["greedy"]][world.acting]).all():
         arrows = sample["greedy"]  # a policy of its own, not the best of the values
     if layer == "moves":
-        return board.view(world, held=held, moves=sample["q"])
+        return board.view(world, states=states, moves=sample["q"])
     if layer == "target" and "target_q" in sample:
-        return board.view(world, held=held, moves=sample["target_q"])
+        return board.view(world, states=states, moves=sample["target_q"])
     values = {
         "values": lambda: sample["q"].max(-1),
         "visits": lambda: sample["visits"].astype(np.float64),
@@ -186,8 +203,8 @@ def shown_layer(sample: dict[str, np.ndarray], world: World, layer: str, held: i
         "entropy": lambda: -(np.maximum(sample["behaviour"], 1e-12) * np.log(np.maximum(sample["behaviour"], 1e-12))).sum(-1),
     }
     if layer == "plain":
-        return board.view(world, greedy=arrows, held=held)
-    return board.view(world, held=held, values=np.asarray(values[layer](), np.float64), greedy=arrows)
+        return board.view(world, greedy=arrows, states=states)
+    return board.view(world, states=states, values=np.asarray(values[layer](), np.float64), greedy=arrows)
 
 
 def layers_of(run: store.Run, sample: dict[str, np.ndarray]) -> list[str]:
@@ -207,8 +224,9 @@ def _map(run: store.Run, sample: dict[str, np.ndarray], world: World, mine: bool
         required=True,
         key=f"layer_{key}",
         label_visibility="collapsed",
+        wrap=True,
     )
-    held = held_of(world, f"held_{key}")
+    states = states_shown(world, sample, f"held_{key}")
     painting = (
         mine
         and run.status != "queued"
@@ -244,7 +262,7 @@ def _map(run: store.Run, sample: dict[str, np.ndarray], world: World, mine: bool
     trail = [int(state) for state in sample["trail"]]
     moving = run.active and _pace_now(run) == "moves"
     board.board(
-        shown_layer(sample, world, layer, held),
+        shown_layer(sample, world, layer, states),
         key=f"board_{run.id}",
         mode="edit" if painting else "look",
         did=did,
@@ -256,8 +274,9 @@ def _map(run: store.Run, sample: dict[str, np.ndarray], world: World, mine: bool
         walk=str(sample["now"][2:].tolist()) + str(len(trail)) if moving and "now" in sample else "",
         pace=180,
     )
-    st.caption("Blue is worth something, orange costs. Arrows are the greedy policy. Click a cell to ask why its arrow points there.")
-    return None if selected is None else int(selected) + held * world.cells
+    ask = "Drag to paint." if painting else "Click a cell to ask why its arrow points there."
+    st.caption(f"{CAPTIONS.get(layer, CAPTIONS['values'])} {ask}")
+    return None if selected is None or not 0 <= int(selected) < world.cells else int(states[int(selected)])
 
 
 def _pace_now(run: store.Run) -> str:
@@ -326,8 +345,6 @@ def why(run: store.Run, world: World, state: int) -> None:
             " Traces of later surprises moved it a little too; those are not listed." if run.config["method"] == "SARSA(lambda)" else ""
         )
         st.caption(f"The last updates that moved it, the newest first:{beyond}")
-        for update in found["updates"][:3]:
-            st.latex(update["rule"])
         rows = pd.DataFrame(found["updates"]).drop(columns="rule")
         st.dataframe(rows, hide_index=True, alt="The last updates of this cell")
 
@@ -364,14 +381,14 @@ def history(run: store.Run) -> None:
     n = steps.index(step)
     sample = {"q": found["q"][n], "greedy": found["greedy"][n]}
     world = world_of(map_of(run, latest(run.id)))
-    held = held_of(world, f"scrub_held_{run.id[-12:]}")
+    states = states_shown(world, latest(run.id), f"scrub_held_{run.id[-12:]}")
     left, right = st.columns(2, gap="large")
     limit = board.usual_size(found["q"][-1][world.acting])
     with left:
-        best = board.view(world, held=held, values=sample["q"].max(-1).astype(np.float64), greedy=sample["greedy"], limit=limit)
+        best = board.view(world, states=states, values=sample["q"].max(-1).astype(np.float64), greedy=sample["greedy"], limit=limit)
         board.board(best, key=f"history_{run.id}")
         st.caption(f"Values and policy after {word.lower()} {step:,}.")
     with right:
-        board.board(board.view(world, held=held, moves=sample["q"], limit=limit), key=f"history_moves_{run.id}")
+        board.board(board.view(world, states=states, moves=sample["q"], limit=limit), key=f"history_moves_{run.id}")
         changed = int((found["greedy"][n] != found["greedy"][max(0, n - 1)])[world.acting].sum())
         st.caption(f"Four values a cell. {changed} arrows turned since the snapshot before.")

@@ -187,7 +187,7 @@ def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callab
     )
     config = run.settings()
     for name, info in type(config).model_fields.items():
-        if not (mark(info, "live") and applies(info, run.config)):
+        if not (mark(info, "live") and applies(info, run.config)) or mark(info, "hidden"):
             continue
         key_of, value = f"{key}_live_{name}", wanted["settings"].get(name, getattr(config, name))
         facts: dict[str, Any] = {"key": key_of, "help": info.description}

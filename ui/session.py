@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.runs.metrics import MetricsReader
 from ui.words import say_error
 
 COOKIE = "manabi_visitor"
+READING = 6.0  # s that a message stays
 _started, _warmed = threading.Event(), threading.Event()
 
 
@@ -136,12 +138,15 @@ def guarded(action: Callable[..., Any]) -> Callable[..., None]:
         try:
             action(*args, **kwargs)
         except UserError as error:
-            st.session_state["message"] = str(error)
+            st.session_state["message"] = (str(error), time.monotonic())
 
     return run
 
 
 def show_message() -> None:
-    """What the last callback had to say."""
-    if message := st.session_state.pop("message", ""):
+    """What the last callback had to say, for as long as it takes to read it: a live panel runs again each second."""
+    message, since = st.session_state.get("message", ("", 0.0))
+    if message and time.monotonic() - since < READING:
         say_error(message)
+    elif message:
+        del st.session_state["message"]

@@ -357,7 +357,7 @@ class GridworldConfig(Config):
         max_length=20_000,
         title="Changed map",
         description="The map as it was changed while the agent learned, packed as in a link.",
-        json_schema_extra=marks("Watching", hidden=True),
+        json_schema_extra=marks("Watching", hidden=True, live=True),
     )
 
     @model_validator(mode="after")

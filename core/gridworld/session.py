@@ -12,7 +12,7 @@ from core.errors import UserError
 from core.gridworld import exact
 from core.gridworld.config import DEEP, PLANNERS, GridworldConfig
 from core.gridworld.env import Task, World, check_same_shape, world_of
-from core.gridworld.learners import Learner, Planner, Table
+from core.gridworld.learners import SETTLED, Learner, Planner, Table
 from core.gridworld.maps import from_code
 from core.gridworld.memory import EPISODE_LOG, STATE, TRAIL
 from core.gridworld.methods.actor_critic import A2C
@@ -178,7 +178,7 @@ class Session:
         tensors = {f"{n}.{name}": tensor(value) for n, agent in enumerate(self.agents) for name, value in agent.arrays().items()}
         steps, q, greedy = zip(*self.history, strict=True)
         tensors |= {"history.step": torch.tensor(steps), "history.q": tensor(np.stack(q)), "history.greedy": tensor(np.stack(greedy))}
-        live = {name: getattr(self.config, name) for name, info in GridworldConfig.model_fields.items() if _changes(name, info)}
+        live = {name: getattr(self.config, name) for name, info in GridworldConfig.model_fields.items() if _changes(info)}
         state = {"step": self.step, "live": live, "every": self.every, "yields": self.yields, "measured": self.measured}
         state |= {
             "regret": self.regret,
@@ -203,13 +203,17 @@ class Session:
             raise UserError("The checkpoint does not fit these settings, so the run can't be resumed.") from None
 
     def progress(self) -> Progress:
-        """This step as the worker wants it; a planner that is done tells the steps it took as its total."""
+        """This step as the worker wants it. Sweeps shrink what is left by gamma each: a planner knows about how many are to come."""
         total = self.step if self.finished else self.config.steps
+        agent = self.agents[0]
+        if isinstance(agent, Planner) and not self.finished and agent.biggest > 0 and self.config.gamma < 1:
+            left = np.log(SETTLED / agent.biggest) / np.log(max(self.config.gamma, 1e-9))
+            total = min(total, self.step + max(1, int(left)))
         return Progress(self.step, total, self.metrics(), self.sample, self.checkpoint)
 
 
-def _changes(name: str, info: Any) -> bool:
-    return bool(mark(info, "live")) or name == "edit"  # the pace is the visitor's, not the agent's: it starts afresh
+def _changes(info: Any) -> bool:
+    return bool(mark(info, "live"))  # the pace is the visitor's, not the agent's: it starts afresh
 
 
 def tensor(values: np.ndarray) -> torch.Tensor:

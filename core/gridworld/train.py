@@ -17,14 +17,14 @@ from core.progress import Checkpoint, Progress, Update
 THREADS = 1  # tables need none, and the networks are small
 
 METRICS = {
-    "charts/episodic_return": "Rewards of an episode while the agents still try things out: mean of the episodes that just ended.",
+    "charts/episodic_return": "While exploring: rewards of an episode, the mean of those that just ended.",
     "charts/episodic_length": "Moves of an episode, likewise.",
-    "charts/greedy_return": "What the greedy policy earns per episode, worked out exactly: the median of the agents.",
+    "charts/greedy_return": "Greedy policy: what it earns per episode, worked out exactly: the median of the agents.",
     "charts/greedy_low": "The same, lower quartile of the agents.",
     "charts/greedy_high": "The same, upper quartile of the agents.",
-    "charts/distance": "How far the values of states are from the optimal ones (root mean square over the states that can be met).",
+    "charts/distance": "Distance: how far the values of states are from the optimal ones (root mean square over states).",
     "charts/regret": "What was missed so far against the exact optimum, summed up over the episodes of an agent.",
-    "train/td_error": "How far an update's target is from the old value, on average; for planning, the largest change of a sweep.",
+    "train/td_error": "Surprise: how far a target is from the old value, on average; for planning, the largest change of a sweep.",
     "train/epsilon": "Share of moves chosen at random.",
     "train/temperature": "Of the softmax that chooses moves.",
     "train/entropy": "How undecided the agent is, averaged over states: 0 always the same move, 1.39 all four equally likely.",

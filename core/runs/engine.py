@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from core import log
-from core.config import Config
+from core.config import Config, mark
 from core.errors import CallFailed, UserError
 from core.runs import control, host, retention, store, worker
 from core.runs.limits import limits
@@ -150,7 +150,13 @@ class Engine:
             if not run.settled:
                 raise UserError("This run is under way already.")
             self._allow(visitor, 1)
-            return self._enqueue(run)
+            fields = type(run.settings()).model_fields
+            asked = control.wanted(store.folder(run_id))["settings"]  # what was changed while it was paused and never taken
+            kept = {name: value for name, value in asked.items() if mark(fields[name], "live")}
+            resumed = self._enqueue(run)
+            if kept:
+                control.ask(store.folder(run_id), settings=kept)
+            return resumed
 
     def _allow(self, visitor: str, count: int) -> None:
         caps = limits()

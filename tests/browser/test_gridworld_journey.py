@@ -139,6 +139,8 @@ def test_race_look_inside_play_and_take_away(server, page):
     rivals.fill("expected")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
+    page.get_by_role("combobox", name="Pace at first").click()
+    page.get_by_role("option", name="At once").click()
     start(page, "Race")
     expect_status(page, "Finished")
     page.get_by_text(re.compile("The greedy policy earns .* of -13 possible")).first.wait_for()
