@@ -55,7 +55,8 @@ def _layers(layers: list[dict[str, Any]]) -> None:
                 st.caption(words)
                 if values.ndim == 3 and values.shape[1] > 1:
                     maps = values[:MOST_MAPS]
-                    st.image(png(sheet(grey(maps), 8), max(1, 160 // (8 * maps.shape[1]))))
+                    across = min(8, len(maps))
+                    st.image(png(sheet(grey(maps), across), max(1, 160 // (across * maps.shape[1]))))
                 else:
                     flat = values.reshape(1, 1, -1)[:, :, :256]
                     wide = int(np.ceil(flat.shape[2] ** 0.5))
