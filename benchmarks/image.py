@@ -1,0 +1,166 @@
+"""Recognising a photo, learning digits and classes of one's own, and the speed of the loop.
+
+    python -m benchmarks.image [--json] [--runs 5]
+
+Classes of one's own: three random classes with 20 pictures each from the CIFAR-10 test split, 100 more of each to be judged by,
+ten draws; left out where the file is not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch.nn.functional import cross_entropy
+
+from benchmarks.report import Figure, main
+from core.image import backbone, baselines, predict, recognise
+from core.image.config import ImageConfig
+from core.image.data import Pictures, builtin
+from core.image.models import network_of
+from core.image.session import revived, scaled
+from core.image.train import THREADS, train
+from core.pictures import cropped
+
+CPU = torch.device("cpu")
+CIFAR = Path("../shared/data/image/cifar10.parquet")
+FIGURES = {
+    "recognise_p50_ms": Figure("a photo of 640x427 pixels, from its bytes to the answer, median", "ms", 300),
+    "network_ms": Figure("the network alone on one picture, median", "ms", 40),
+    "digits_accuracy": Figure("digits, the preset: held-out accuracy, median of the seeds", "%", 98.5, True),
+    "digits_train_s": Figure("and its training", "s"),
+    "own_classes_s": Figure("three classes of 20 pictures: features, training, judging", "s", 5),
+    "own_classes_accuracy": Figure("their accuracy, mean of ten draws", "%"),
+    "own_classes_baseline": Figure("logistic regression on their pixels", "%"),
+    "loop_ratio": Figure("our loop's steps/s over a minimal hand-written loop of the same network", "", 0.95, True),
+}
+SPEED = ImageConfig(augment="none", steps=50_000, evaluate_every=5000)
+
+
+def photo() -> bytes:
+    """A photo that scikit-learn brings, as JPEG."""
+    from sklearn.datasets import load_sample_image
+
+    buffer = io.BytesIO()
+    Image.fromarray(load_sample_image("china.jpg")).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def times(work: Any, count: int) -> float:
+    """The median milliseconds of some work."""
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - began)
+    return 1000 * statistics.median(found)
+
+
+def recognising(runs: int) -> dict[str, float]:
+    """Warm: the network is loaded."""
+    content, network = photo(), backbone.load()
+    given = torch.zeros(1, 3, backbone.SIZE, backbone.SIZE)
+    with torch.no_grad():
+        network(given)
+        alone = times(lambda: network(given), 10 * runs)
+    recognise.named(content)
+    return {"recognise_p50_ms": times(lambda: recognise.named(content), 10 * runs), "network_ms": alone}
+
+
+def digits(runs: int) -> dict[str, float]:
+    """The preset on seeds from 0."""
+    accuracy, seconds = [], []
+    for seed in range(runs):
+        config = ImageConfig.from_preset("Digits").updated({"seed": seed})
+        began = time.perf_counter()
+        *_, last = train(config, builtin("digits"), device=CPU)
+        seconds.append(time.perf_counter() - began)
+        assert last.checkpoint
+        accuracy.append(predict.verdict(config, builtin("digits"), last.checkpoint())["scores"]["network"]["accuracy"])
+    print("digits:", " ".join(f"{100 * value:.2f}" for value in accuracy), file=sys.stderr)
+    return {"digits_accuracy": 100 * statistics.median(accuracy), "digits_train_s": statistics.median(seconds)}
+
+
+def own_classes(path: Path) -> dict[str, float]:
+    """Ten draws of three classes."""
+    table = pd.read_parquet(path)
+    table = table[table["split"] == "test"]
+    config = ImageConfig.from_preset("Your photos")
+    seconds, mine, rival = [], [], []
+    for draw in range(10):
+        random = np.random.default_rng(draw)
+        known: list[np.ndarray] = []
+        apart: list[np.ndarray] = []
+        for kind in random.choice(sorted(table["label"].unique()), 3, replace=False):
+            rows = table[table["label"] == kind].sample(120, random_state=draw)["jpeg"]
+            pictures = [cropped(Image.open(io.BytesIO(content)), 128, True) for content in rows]
+            known += pictures[:20]
+            apart += pictures[20:]
+        labels = np.concatenate([np.repeat(np.arange(3), 20), np.repeat(np.arange(3), 100)])
+        data = Pictures("cifar", np.stack(known + apart), labels, ("a", "b", "c"), 60)
+        began = time.perf_counter()
+        *_, last = train(config, data, device=CPU)
+        assert last.checkpoint
+        logits = predict.Trained(config, data, revived(config, data, last.checkpoint())).logits(data.values[60:])
+        seconds.append(time.perf_counter() - began)
+        mine.append(float(np.mean(logits.argmax(1).numpy() == labels[60:])))
+        rival.append(float(np.mean(baselines.answers(data)["logistic"] == labels[60:])))
+    return {
+        "own_classes_s": statistics.median(seconds),
+        "own_classes_accuracy": 100 * statistics.fmean(mine),
+        "own_classes_baseline": 100 * statistics.fmean(rival),
+    }
+
+
+def our_loop(steps: int) -> float:
+    """Steps/s of `train`."""
+    loop = train(SPEED, builtin("fashion"), device=CPU)
+    next(loop)
+    began = time.perf_counter()
+    for _ in itertools.islice(loop, steps):
+        continue
+    return steps / (time.perf_counter() - began)
+
+
+def bare_loop(steps: int) -> float:
+    """Steps/s of the least loop that trains the same network."""
+    data = builtin("fashion")
+    network = network_of(SPEED, data.shape, 10)
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
+    pictures, labels = scaled(data.values[: data.train]), torch.from_numpy(data.labels[: data.train])
+    began = time.perf_counter()
+    for _ in range(steps):
+        rows = torch.randint(len(pictures), (SPEED.batch_size,))
+        loss = cross_entropy(network(pictures[rows]), labels[rows], label_smoothing=SPEED.label_smoothing)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return steps / (time.perf_counter() - began)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures."""
+    torch.set_num_threads(THREADS)
+    found: dict[str, Any] = recognising(options.runs)
+    bare_loop(20)
+    found["loop_ratio"] = statistics.median(our_loop(100) / bare_loop(100) for _ in range(max(5, options.runs)))
+    found |= digits(options.runs)
+    if CIFAR.exists():
+        found |= own_classes(CIFAR)
+    else:
+        print(f"{CIFAR} is not there: classes of one's own are left out", file=sys.stderr)
+    return {name: found[name] for name in FIGURES if name in found}
+
+
+if __name__ == "__main__":
+    main("Image: recognising, learning few pictures, and the speed of the loop", FIGURES, measure)
