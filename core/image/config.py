@@ -17,7 +17,7 @@ class ImageConfig(Config):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "Digits": {"network": "LeNet", "width": 16, "augment": "shift", "steps": 1500},
         "Fashion": {"network": "ResNet", "augment": "shift and flip", "steps": 800},
-        "Your photos": {"network": "EfficientNet, new head", "learning_rate": 0.01, "steps": 200},
+        "Your photos": {"network": "EfficientNet, new head", "learning_rate": 0.003, "label_smoothing": 0.0, "steps": 100},
         "Memorise": {"network": "VGG", "augment": "none", "weight_decay": 0.0, "label_smoothing": 0.0, "steps": 1500},
     }
 

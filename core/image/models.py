@@ -96,8 +96,14 @@ def resnet(colours: int, size: int, width: int, classes: int) -> Classifier:
 
 
 def head(classes: int, features: int = 1280) -> Classifier:
-    """A linear layer on the features of a network that is not trained.  # (batch, features) -> (batch, classes)"""
-    return Classifier(OrderedDict(norm=nn.BatchNorm1d(features, affine=False), output=nn.Linear(features, classes)))
+    """A linear layer on the features of a network that is not trained.  # (batch, features) -> (batch, classes)
+
+    It begins with zeros: with 1,280 features and few pictures, the luck of random weights would never be unlearned.
+    """
+    output = nn.Linear(features, classes)
+    nn.init.zeros_(output.weight)
+    nn.init.zeros_(output.bias)
+    return Classifier(OrderedDict(norm=nn.BatchNorm1d(features, affine=False), output=output))
 
 
 def network_of(config: ImageConfig, shape: tuple[int, int, int], classes: int) -> Classifier:

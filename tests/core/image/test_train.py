@@ -157,6 +157,10 @@ def test_folders_name_the_classes(fresh_runs):
     assert data.classes == ("cat", "dog") and len(data.values) == 11 and data.shape == (3, 28, 28)
     assert any("1 file" in note for note in data.notes)
     assert len(brought(files, left_out=(0, 1)).values) == 8
+    moved = brought(files, renamed={"0": "dog", "1": "fox"})
+    assert moved.classes == ("cat", "dog", "fox") and np.bincount(moved.labels).tolist() == [3, 6, 1]
+    listed = own.listing(uploads.save(zipped(files), "mine.zip"))
+    assert [entry["class"] for entry in listed] == ["cat"] * 5 + ["dog"] * 5 and listed[3]["picture"].startswith("data:image/jpeg")
 
 
 @pytest.mark.parametrize(
