@@ -42,6 +42,9 @@ FIGURES = {
     "own_classes_s": Figure("three classes of 20 pictures: features, training, judging", "s", 5),
     "own_classes_accuracy": Figure("their accuracy, mean of ten draws", "%"),
     "own_classes_baseline": Figure("logistic regression on their pixels", "%"),
+    "photos_familiar": Figure("photos of the CIFAR-10 test split that count as familiar", "%"),
+    "digits_unfamiliar": Figure("handwritten digits that do not", "%"),
+    "fashion_unfamiliar": Figure("pictures of clothes that do not", "%"),
     "loop_ratio": Figure("our loop's steps/s over a minimal hand-written loop of the same network", "", 0.95, True),
 }
 SPEED = ImageConfig(augment="none", steps=50_000, evaluate_every=5000)
@@ -122,6 +125,19 @@ def own_classes(path: Path) -> dict[str, float]:
     }
 
 
+def familiarity(path: Path) -> dict[str, float]:
+    """How often the energy tells photos from what are none, 200 pictures of each."""
+    table = pd.read_parquet(path)
+    rows = table[table["split"] == "test"].sample(200, random_state=0)["jpeg"]
+    photos = np.stack([np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).transpose(2, 0, 1) for content in rows])
+    found = []
+    for values in (photos, builtin("digits").values[:200], builtin("fashion").values[:200]):
+        with torch.no_grad():
+            parts = [backbone.load()(backbone.prepared(values[start : start + 50])) for start in range(0, 200, 50)]
+        found.append(100 * float((torch.cat(parts).logsumexp(1) >= recognise.FAMILIAR).float().mean()))
+    return {"photos_familiar": found[0], "digits_unfamiliar": 100 - found[1], "fashion_unfamiliar": 100 - found[2]}
+
+
 def our_loop(steps: int) -> float:
     """Steps/s of `train`."""
     loop = train(SPEED, builtin("fashion"), device=CPU)
@@ -156,7 +172,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found["loop_ratio"] = statistics.median(our_loop(100) / bare_loop(100) for _ in range(max(5, options.runs)))
     found |= digits(options.runs)
     if CIFAR.exists():
-        found |= own_classes(CIFAR)
+        found |= own_classes(CIFAR) | familiarity(CIFAR)
     else:
         print(f"{CIFAR} is not there: classes of one's own are left out", file=sys.stderr)
     return {name: found[name] for name in FIGURES if name in found}

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
+from core import source
 from core.errors import UserError
 from core.pictures import bundle, cropped
 from core.runs import store, uploads
@@ -22,6 +23,7 @@ from ui.words import plain, say_error
 RECOGNISE = "core.image.recognise"
 EXAMPLES = {"A temple": "china.jpg", "A flower": "flower.jpg"}  # photos that scikit-learn brings, CC BY 2.0
 CANVAS = 280
+FAMILIAR = source.constant(RECOGNISE, "FAMILIAR")
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -75,7 +77,7 @@ def _named(content: bytes, found: dict) -> None:
         )
         bar = st.column_config.ProgressColumn("chance", min_value=0, max_value=1, format="percent")
         st.dataframe(frame, hide_index=True, column_config={"chance": bar}, alt="The five likeliest classes")
-        st.caption(f"Familiarity (energy): {found['energy']:.1f}; below 7 it says that it does not know.")
+        st.caption(f"Familiarity (energy): {found['energy']:.1f}; below {FAMILIAR:g} it says that it does not know.")
         names = [entry["name"] for entry in found["top"]]
         kind = st.selectbox("Where does it see", names, key="image_why", help="Grad-CAM for one of the five.")
     with middle:
