@@ -4,8 +4,10 @@ and names lead nowhere."""
 from __future__ import annotations
 
 import io
+import lzma
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import PurePosixPath
 
@@ -20,11 +22,11 @@ MOST_UNPACKED = 500 * 2**20
 MOST_PIXELS = 40_000_000  # of one picture
 
 
-def of_zip(content: bytes, size: int, colour: bool, most: int) -> tuple[np.ndarray, list[str], list[str]]:
+def of_zip(content: bytes, size: int, colour: bool, most: int, least: int = 2) -> tuple[np.ndarray, list[str], list[str]]:
     """Up to `most` pictures of a zip, centre-cropped to `size` pixels.
 
-    Returns pictures (n, colours, size, size) uint8, the folder that each lay in ("" for none), and what was left out or changed, in
-    words. Raises `UserError` if fewer than two can be read.
+    Returns pictures (n, colours, size, size) uint8, the path of each inside the zip (for people: see `folder_of`), and what was left
+    out or changed, in words. Raises `UserError` if fewer than `least` can be read.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
@@ -51,18 +53,23 @@ def of_zip(content: bytes, size: int, colour: bool, most: int) -> tuple[np.ndarr
         except UserError as error:
             problems[str(error).rstrip(".")] += 1
             continue
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
             problems["damaged or locked in the zip"] += 1
             continue
         problems.update(note.rstrip(".") for note in notes)
         pictures.append(cropped(picture, size, colour))
-        names.append(path.parts[-2][:40] if len(path.parts) > 1 and path.parts[-2] not in {"..", "/"} else "")
+        names.append(entry.filename[:200])
     notes = [f"{count:,} file{'s' if count > 1 else ''}: {what}." for what, count in problems.most_common(5)]
-    if len(pictures) < 2:
-        raise UserError(
-            " ".join([f"{len(pictures)} picture{'s' * (len(pictures) != 1)} can be read here; at least two are needed.", *notes])
-        )
+    if len(pictures) < least:
+        wanted = "at least two are needed" if least == 2 else "at least one is needed"
+        raise UserError(" ".join([f"{len(pictures)} picture{'s' * (len(pictures) != 1)} can be read here; {wanted}.", *notes]))
     return np.stack(pictures), names, notes
+
+
+def folder_of(name: str) -> str:
+    """The folder that a file of a zip lies in, for people; "" for none."""
+    parts = PurePosixPath(name).parts
+    return parts[-2][:40] if len(parts) > 1 and parts[-2] not in {"..", "/"} else ""
 
 
 def cropped(picture: Image.Image, size: int, colour: bool) -> np.ndarray:

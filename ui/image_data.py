@@ -24,7 +24,7 @@ OWN = "Your own classes"
 PER_CLASS = 10  # pictures of a class that are shown
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)  # frozen, and large: copying it at each rerun would cost
 def _from_worker(upload_id: str, choices: str) -> Pictures:
     found: Pictures = get_engine().call("core.image.own", "from_zip", seconds=60, upload_id=upload_id, **json.loads(choices))
     return found
@@ -93,12 +93,7 @@ def _brought() -> Pictures | None:
 
 def _looked_through(upload_id: str) -> dict[str, Any]:
     """Let the visitor take bad pictures away and put others into the class where they belong."""
-    with st.expander(
-        "Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:", on_change="rerun"
-    ) as shown:
-        if not shown.open:
-            kept: dict[str, Any] = st.session_state.get(f"{PREFIX}_looked_{upload_id}", {})
-            return kept
+    with st.expander("Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:"):
         rows = pd.DataFrame(_listing(upload_id))
         rows["keep"] = True
         edited = st.data_editor(
@@ -115,12 +110,10 @@ def _looked_through(upload_id: str) -> dict[str, Any]:
             },
         )
         moved = edited[edited["class"] != rows["class"]]
-        found: dict[str, Any] = {
+        return {
             "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
             "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
         }
-        st.session_state[f"{PREFIX}_looked_{upload_id}"] = found
-        return found
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -45,8 +45,9 @@ def inside(run: store.Run) -> None:
     _explained(run, stamp, number, values[number], data.classes)
     st.subheader("An attack", anchor=False)
     _attack(run, stamp, number, data.classes)
-    st.subheader("Filters switched off", anchor=False)
-    _filters_off(run, stamp, layers)
+    if data.train < len(data.values):
+        st.subheader("Filters switched off", anchor=False)
+        _filters_off(run, stamp, layers)
 
 
 def _layers(layers: list[dict[str, Any]]) -> None:

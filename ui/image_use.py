@@ -10,7 +10,6 @@ import streamlit as st
 from PIL import Image
 
 from core import source
-from core.errors import UserError
 from core.pictures import bundle, cropped
 from core.runs import store, uploads
 from ui import explain
@@ -18,7 +17,7 @@ from ui.image_views import PREDICT, data_of
 from ui.session import cached_call, call, run_stamp
 from ui.sheets import overlaid, png, sheet
 from ui.upload import uploader
-from ui.words import plain, say_error
+from ui.words import plain
 
 RECOGNISE = "core.image.recognise"
 EXAMPLES = {"A temple": "china.jpg", "A flower": "flower.jpg"}  # photos that scikit-learn brings, CC BY 2.0
@@ -51,7 +50,7 @@ def recognise() -> None:
         if brought:
             content = uploads.content(brought[0])
     else:
-        shot = st.camera_input("Take a photo", key="image_camera", help="The picture goes to this server only, and is not kept.")
+        shot = st.camera_input("Take a photo", key="image_camera", help="The picture goes to this server only; no file of it is kept.")
         if shot:
             content = shot.getvalue()
     if not content:
@@ -145,7 +144,6 @@ def batch(run: store.Run) -> None:
     if brought is None:
         return
     content = uploads.content(brought[0])
-    content = content if content.startswith(b"PK") else bundle({"picture": content, "again": content})
     found = cached_call(PREDICT, "classify_zip", stamp=f"{run_stamp(run)}-{brought[0]}", run_id=run.id, content=content)
     if found is None:
         return
@@ -162,18 +160,10 @@ def try_photo(run: store.Run) -> None:
     """One photo, or a shot of the camera, by the run's own classes."""
     if not st.toggle("Show it something with the camera", key=f"image_own_on_{run.id[-12:]}"):
         return
-    data = data_of(run.id)
     shot = st.camera_input("A shot", key=f"image_own_camera_{run.id[-12:]}")
     if not shot:
         return
-    try:
-        from core.pictures import open_picture
-
-        values = cropped(open_picture(shot.getvalue())[0], data.shape[1], data.shape[0] == 3)[None]
-    except UserError as error:
-        say_error(error)
-        return
-    found = call(PREDICT, "classify", run_id=run.id, values=values)
+    found = call(PREDICT, "classify_photo", run_id=run.id, content=shot.getvalue())
     if found is not None:
         best = int(found["chances"][0].argmax())
         st.markdown(f"**{plain(found['classes'][best])}**, {found['chances'][0][best]:.0%} sure")

@@ -21,7 +21,7 @@ PREDICT, INTERPRET = "core.image.predict", "core.image.interpret"
 MOST_MAPS = 16  # of a layer, drawn live
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=3, show_spinner=False)
 def data_of(run_id: str) -> Pictures:
     """The pictures of a run, from its folder."""
     found: Pictures = store.dataset(run_id)
@@ -78,7 +78,7 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
     small = values[: len(answers), :, :: max(1, values.shape[2] // 64), :: max(1, values.shape[2] // 64)]
     left, right = st.columns([1, 3], gap="large")
     with left:
-        st.image(png(sheet(small, 4), max(1, 200 // (4 * small.shape[2]))), caption="The first held-out pictures")
+        st.image(png(sheet(small, 4), max(1, 200 // (4 * small.shape[2]))), caption="The first pictures to judge by")
     with right:
         st.dataframe(
             pd.DataFrame(rows),

@@ -112,7 +112,7 @@ def points_of_ink(ink: np.ndarray, name: str, notes: list[str] | None = None) ->
 def pictures_of_zip(upload_id: str, size: int, colour: bool) -> Samples:
     """A zip of pictures, centre-cropped to `size` pixels; folders name the classes. Raises `UserError` if fewer than two remain."""
     values, names, notes = pictures.of_zip(uploads.content(upload_id), size, colour, MOST_PICTURES)
-    return _pictures(uploads.title(upload_id), values, names, notes)
+    return _pictures(uploads.title(upload_id), values, [pictures.folder_of(name) for name in names], notes)
 
 
 def _pictures(name: str, values: np.ndarray, names: list[str], notes: list[str]) -> Samples:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,7 +14,8 @@ import numpy as np
 from core.errors import UserError
 
 FILES = ("pictures.json", "pictures.npz")  # what `save` writes into a run folder
-MOST_PICTURES, MOST_CLASSES = 12_000, 50
+MOST_PICTURES, MOST_PHOTOS, MOST_CLASSES = 12_000, 2000, 50  # photos: pictures of more than 32 pixels
+MOST_BYTES = 200 * 2**20  # of all pixels
 SIZES = (8, 28, 32, 128)  # pixels a side; 128 for photos
 
 
@@ -108,13 +111,21 @@ def load(folder: Path) -> Pictures:
         facts = json.loads((folder / FILES[0]).read_bytes())
         if facts["builtin"]:
             return builtin(str(facts["builtin"]))
+        with zipfile.ZipFile(folder / FILES[1]) as archive:  # look before anything is unpacked
+            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
+                raise ValueError
         with np.load(folder / FILES[1], allow_pickle=False) as file:
             values, labels = file["values"], file["labels"]
         data = Pictures(str(facts["name"])[:80], values, labels, tuple(str(c)[:40] for c in facts["classes"]), int(facts["train"]))
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error):
         raise UserError("The pictures of this run are missing or damaged.") from None
     check(data)
     return data
+
+
+def most(size: int) -> int:
+    """How many pictures of so many pixels a side are taken."""
+    return MOST_PHOTOS if size > 32 else MOST_PICTURES
 
 
 def check(data: Pictures) -> None:
@@ -122,6 +133,7 @@ def check(data: Pictures) -> None:
     values, labels = data.values, data.labels
     fits = values.dtype == np.uint8 and values.ndim == 4 and values.shape[1] in (1, 3) and values.shape[2] == values.shape[3]
     fits = fits and values.shape[2] in SIZES and labels.dtype == np.int64 and labels.shape == (len(values),)
-    fits = fits and 2 <= len(data.classes) <= MOST_CLASSES and 0 < data.train <= len(values) <= MOST_PICTURES
+    fits = fits and 2 <= len(data.classes) <= MOST_CLASSES and 0 < data.train <= len(values) <= most(values.shape[2])
+    fits = fits and len(set(data.classes)) == len(data.classes)
     if not fits or not ((labels >= 0) & (labels < len(data.classes))).all():
         raise UserError("The pictures of this run are damaged.")

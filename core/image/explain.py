@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -54,7 +55,8 @@ def grad_cam_plus(network: nn.Module, layer: nn.Module, picture: Tensor, kind: i
     """Grad-CAM++ (Chattopadhay et al. 2018): places weighted apart, so that several objects of a class all count.  # (h, w)"""
     maps, gradient = _maps_and_gradient(network, layer, picture, kind)
     second, third = gradient**2, gradient**3
-    share = second / (2 * second + (maps * third).sum((1, 2), keepdim=True) + 1e-12)
+    below = 2 * second + maps.sum((1, 2), keepdim=True) * third
+    share = second / torch.where(below == 0, 1.0, below)
     weights = (share * F.relu(gradient)).sum((1, 2))
     return _enlarged(F.relu((weights[:, None, None] * maps).sum(0)), (picture.shape[2], picture.shape[3]))
 
@@ -131,7 +133,7 @@ def curves(network: Network, picture: Tensor, kind: int, heat: np.ndarray) -> di
 
     A map that tells the truth makes the first fall soon and the second rise soon.  # each (PARTS + 1,)
     """
-    order = np.argsort(-np.abs(heat).ravel(), kind="stable")
+    order = np.argsort(-heat.ravel(), kind="stable")  # what speaks for the class first
     size = heat.size
     deleted, inserted = picture.repeat(PARTS + 1, 1, 1, 1), torch.zeros_like(picture).repeat(PARTS + 1, 1, 1, 1)
     for n in range(PARTS + 1):
@@ -158,10 +160,9 @@ def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's rank correlation of two maps: 1 the same order of pixels, 0 none in common."""
-    ranks = [np.argsort(np.argsort(np.abs(heat).ravel(), kind="stable")).astype(float) for heat in (first, second)]
     if np.ptp(np.abs(first)) == 0 or np.ptp(np.abs(second)) == 0:
         return 0.0
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+    return float(spearmanr(np.abs(first).ravel(), np.abs(second).ravel()).statistic)
 
 
 def adversarial(network: Network, picture: Tensor, kind: int, epsilon: float, steps: int = 1) -> Tensor:

@@ -53,8 +53,9 @@ def first_convolution(layer: nn.Module) -> nn.Conv2d | None:
 def multiply(run_id: str, number: int, name: str, channel: int, row: int, column: int) -> dict[str, Any]:
     """One number of a layer, down to its products: the window of the input (c, k, k), the kernel, bias, sum and what follows.
 
-    For a convolution (also the first of a block): `window`, `kernel`, `bias`, `sum`; for pooling: `window`, `sum` the largest; with
-    `steps`, what normalisation and ReLU make of the sum. Raises `UserError` for other layers and places that are not there.
+    For a convolution: `window`, `kernel`, `bias`, `sum`; for pooling: `window`, `sum` the largest; with `steps`, what normalisation,
+    ReLU and the shortcut of a block (whose second convolution is shown) make of the sum. Raises `UserError` for other layers and
+    places that are not there.
     """
     trained = opened(run_id)
     x = _picture(trained, number)
@@ -66,6 +67,11 @@ def multiply(run_id: str, number: int, name: str, channel: int, row: int, column
         raise UserError("There is no such layer.")
     if isinstance(layer, nn.MaxPool2d):
         return _pooled(x, layer, channel, row, column)
+    beside, parts = None, list(layer)[1:] if isinstance(layer, nn.Sequential) else []
+    field = field_of(trained, name, row, column)
+    if isinstance(layer, Residual):  # the number that comes out is that of the second convolution, and what passes by it
+        beside, parts = x, list(layer.second)[1:]
+        x, layer = layer.first(x), layer.second
     convolution = first_convolution(layer)
     if convolution is None or x.ndim != 4:
         raise UserError("Only convolutions and pooling have a window.")
@@ -79,17 +85,18 @@ def multiply(run_id: str, number: int, name: str, channel: int, row: int, column
     bias = 0.0 if convolution.bias is None else float(convolution.bias[channel])
     total = float((window * kernel).sum()) + bias
     steps, value = [], output
-    if isinstance(layer, nn.Sequential):
-        for part in list(layer)[1:]:
-            value = part(value)
-            steps.append({"what": type(part).__name__, "value": float(value[0, channel, row, column])})
+    for part in parts:
+        value = part(value)
+        steps.append({"what": type(part).__name__, "value": float(value[0, channel, row, column])})
+    if beside is not None:
+        steps.append({"what": "adding what passes by", "value": float((beside + value)[0, channel, row, column])})
     return {
         "window": window.numpy(),
         "kernel": kernel.numpy(),
         "bias": bias,
         "sum": total,
         "steps": steps,
-        "field": field_of(trained, name, row, column),
+        "field": field,
     }
 
 

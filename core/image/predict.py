@@ -17,7 +17,7 @@ from core import pictures
 from core.errors import UserError
 from core.image import baselines
 from core.image.config import ImageConfig
-from core.image.data import MOST_PICTURES, Pictures, load
+from core.image.data import MOST_PHOTOS, Pictures, load
 from core.image.models import Classifier, probabilities
 from core.image.session import revived, seen
 from core.progress import Checkpoint
@@ -79,7 +79,8 @@ def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict
     scores |= {name: float((found == truth).mean()) for name, found in baselines.answers(data).items()}
     confusion = np.zeros((len(data.classes),) * 2, int)
     np.add.at(confusion, (truth, said), 1)
-    heat = temperature(logits, torch.from_numpy(truth))
+    half = len(truth) // 2  # the temperature is found on one half and judged on the other
+    heat = temperature(logits[:half], torch.from_numpy(truth[:half])) if half else 1.0
     result: dict[str, Any] = {
         "names": {"network": config.network, **baselines.NAMES},
         "scores": {name: {"accuracy": score} for name, score in scores.items()},
@@ -89,8 +90,8 @@ def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict
         "recall": [float(confusion[n, n] / max(1, confusion[n].sum())) for n in range(len(confusion))],
         "temperature": heat,
         "calibration": {
-            "as it is": calibration(probabilities(logits).numpy(), truth),
-            "with temperature": calibration(probabilities(logits, heat).numpy(), truth),
+            "as it is": calibration(probabilities(logits[half:]).numpy(), truth[half:]),
+            "with temperature": calibration(probabilities(logits[half:], heat).numpy(), truth[half:]),
         },
     }
     return result | judgement(config, scores, len(truth))
@@ -156,12 +157,20 @@ def classify(run_id: str, values: np.ndarray) -> dict[str, Any]:
 
 
 def classify_zip(run_id: str, content: bytes) -> dict[str, Any]:
-    """Chances for every picture of a zip, cut to the run's size.  # chances (n, classes), names (n,), notes"""
+    """Chances for every picture of a zip (or for one picture), cut to the run's size.  # chances (n, classes), names (n,), notes"""
     trained = opened(run_id)
     colours, size, _ = trained.data.shape
-    values, names, notes = pictures.of_zip(content, size, colours == 3, MOST_PICTURES)
-    titles = [f"{folder}/{n + 1}" if folder else str(n + 1) for n, folder in enumerate(names)]
-    return {"chances": probabilities(trained.logits(values)).numpy(), "names": titles, "notes": notes}
+    content = content if content.startswith(b"PK") else pictures.bundle({"picture": content})
+    values, names, notes = pictures.of_zip(content, size, colours == 3, MOST_PHOTOS, 1)
+    return {"chances": probabilities(trained.logits(values)).numpy(), "names": names, "notes": notes}
+
+
+def classify_photo(run_id: str, content: bytes) -> dict[str, Any]:
+    """Chances for one photo from its bytes. Raises `UserError` if it is none."""
+    trained = opened(run_id)
+    colours, size, _ = trained.data.shape
+    values = pictures.cropped(pictures.open_picture(content)[0], size, colours == 3)[None]
+    return {"chances": probabilities(trained.logits(values)).numpy(), "classes": trained.data.classes}
 
 
 def confused(run_id: str, truth: int, said: int, most: int = 24) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ from PIL import Image, ImageOps
 
 from core.image import backbone, explain
 from core.pictures import open_picture
-from core.runs import uploads
 
 FAMILIAR = 8.2  # energy that 95 of 100 photos of CIFAR-10's test split have or exceed (`python -m benchmarks.image`)
 
@@ -24,16 +21,11 @@ def _photo(content: bytes) -> tuple[np.ndarray, list[str]]:
     return np.asarray(cut, np.uint8).transpose(2, 0, 1)[None], notes
 
 
-def recognise(upload_id: str) -> dict[str, Any]:
-    """The five likeliest classes of an uploaded photo. Raises `UserError` if it is none.
+def named(content: bytes) -> dict[str, Any]:
+    """The five likeliest classes of a photo from its bytes. Raises `UserError` if it is none.
 
     `top`: name, also, meaning, chance; `energy` (log-sum-exp of the logits: Liu et al. 2020), `familiar`; `photo` uint8 as it was seen.
     """
-    return named(uploads.content(upload_id))
-
-
-def named(content: bytes) -> dict[str, Any]:
-    """`recognise` for the bytes of a photo."""
     torch.set_num_threads(1)
     photo, notes = _photo(content)
     with torch.no_grad():
@@ -56,15 +48,3 @@ def why(content: bytes, kind: int, fast: bool = True) -> dict[str, Any]:
         maps["SmoothGrad"] = explain.smooth_grad(network, picture, kind, 8).detach().numpy()
         maps["Occlusion"] = explain.occlusion(network, picture, kind, 56).numpy()
     return {"maps": {name: heat.astype(np.float32) for name, heat in maps.items()}}
-
-
-def of_data_url(text: str) -> bytes:
-    """The bytes of a picture that a browser sent as text."""
-    return base64.b64decode(text.partition(",")[2], validate=True)
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """A picture (3, h, w) uint8 as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()

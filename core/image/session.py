@@ -40,11 +40,9 @@ class Session:
 
     def batch(self) -> tuple[Tensor, Tensor]:
         """The next pictures of a shuffled epoch, moved and mirrored as the settings say.  # (batch, ...), (batch,)"""
-        if len(self.order) == 0:
+        if len(self.order) < 2:  # one alone has no spread for batch normalisation: it waits for the next epoch
             self.order = torch.randperm(len(self.known), generator=self.random)
         rows, self.order = self.order[: self.config.batch_size], self.order[self.config.batch_size :]
-        if len(rows) == 1:  # batch normalisation needs two
-            rows = rows.repeat(2)
         return self.augmented(self.known[rows.to(self.device)]), self.labels[rows.to(self.device)]
 
     def augmented(self, pictures: Tensor) -> Tensor:
@@ -132,7 +130,9 @@ class Session:
                 moments.setdefault(int(index), {})[name] = value
             self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
             self.random.set_state(saved.tensors["random.batches"])
-            self.order, self.step = saved.tensors["order"], int(saved.state["step"])
+            self.order, self.step = saved.tensors["order"].long(), int(saved.state["step"])
+            if len(self.order) and not 0 <= int(self.order.min()) <= int(self.order.max()) < len(self.known):
+                raise ValueError
             self.config = self.config.updated(saved.state["live"])
         except (KeyError, RuntimeError, ValueError, TypeError):
             raise UserError("The checkpoint does not fit these settings, so the run can't be resumed.") from None

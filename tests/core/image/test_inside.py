@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from core.errors import UserError
 from core.image import explain, interpret
 from core.image.interpret import receptive_field
 from core.image.models import Residual, lenet, maps_layer, resnet, vgg
+from tests.core.image.test_train import finished
 
 EXAMPLE = "example-image-digits"
 
@@ -21,10 +21,15 @@ def linear(weights):
     return net
 
 
-def test_a_convolution_worked_out_by_hand():
-    window = torch.tensor([[1.0, 2, 0], [0, 1, 3], [2, 0, 1]])
-    kernel = torch.tensor([[1.0, 0, -1], [2, 0, 0], [0, 1, 1]])
-    assert F.conv2d(window[None, None], kernel[None, None]).item() == 1 * 1 + 0 * -1 + 2 * 0 + 0 + 1 * 1 == 2
+@pytest.mark.parametrize("network", ["VGG", "ResNet"])
+def test_the_last_step_of_a_number_is_what_the_layer_gives(fresh_runs, network):
+    run = finished(network)
+    for layer in interpret.layers(run.id, 2):
+        if layer["kind"] in {"Sequential", "Residual"}:
+            channel, row, column = 1, layer["values"].shape[1] // 2, 0
+            found = interpret.multiply(run.id, 2, layer["name"], channel, row, column)
+            assert found["steps"][-1]["value"] == pytest.approx(float(layer["values"][channel, row, column]), abs=1e-5), layer["name"]
+            assert found["sum"] == pytest.approx(float((found["window"] * found["kernel"]).sum()) + found["bias"], abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["conv1", "conv2"])
@@ -122,6 +127,10 @@ def test_grad_cam_plus_worked_out_by_hand():
     network[3].weight.data.fill_(4.0)
     picture = torch.tensor([[[[1.0, 2.0], [0.0, 1.0]]]])  # gradient 1 everywhere, maps sum to 4: share 1 / (2 + 4), weight 4 / 6
     assert torch.allclose(explain.grad_cam_plus(network, convolution, picture, 0), picture[0, 0] * 4 / 6, atol=1e-5)
+    uneven = nn.Sequential(convolution, nn.Flatten(), nn.Linear(4, 1, bias=False))
+    uneven[2].weight.data = torch.tensor([[1.0, 2.0, 3.0, 4.0]])  # a place of gradient g has the share 1 / (2 + 4 g)
+    weight = sum(g / (2 + 4 * g) for g in (1, 2, 3, 4))
+    assert torch.allclose(explain.grad_cam_plus(uneven, convolution, picture, 0), picture[0, 0] * weight, atol=1e-5)
 
 
 def test_smooth_grad_of_a_linear_network_is_the_size_of_its_weights():
@@ -148,6 +157,9 @@ def test_the_likeness_of_maps():
     heat = np.random.default_rng(0).random((6, 6))
     assert explain.likeness(heat, heat**3) == pytest.approx(1) and explain.likeness(heat, np.zeros((6, 6))) == 0
     assert explain.likeness(heat, 1 - heat) == pytest.approx(-1)
+    first, second = np.zeros(100), np.zeros(100)
+    first[:10], second[50:60] = np.arange(1, 11), np.arange(1, 11)  # mostly zero, and nothing in common
+    assert explain.likeness(first, second) == pytest.approx(-1 / 9, abs=0.02)
 
 
 def test_shuffled_weights_are_the_same_numbers_elsewhere():

@@ -178,6 +178,48 @@ def test_what_cannot_be_told_apart_gets_a_sentence(fresh_runs, files, sentence):
         brought(files)
 
 
+def test_a_zip_with_a_broken_file_in_it_is_no_bug(fresh_runs):
+    files = {f"{kind}/{n}.png": picture((n, 0, 200 * (kind == "cat"))) for kind in ("cat", "dog") for n in range(3)}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive_file:
+        for name, content in files.items():
+            archive_file.writestr(name, content * 3)
+    content = bytearray(buffer.getvalue())
+    content[60:70] = b"\xff" * 10  # inside the first deflated file
+    data = own.from_zip(uploads.save(bytes(content), "mine.zip"), 28, True)
+    assert len(data.values) == 5 and any("damaged" in note for note in data.notes)
+
+
+def test_the_same_picture_twice_counts_once_and_names_are_tidied(fresh_runs):
+    files = {
+        "a b/1.png": picture(),
+        "a  b/2.png": picture(),
+        "a b/3.png": picture((1, 1, 1)),
+        "c/1.png": picture((2, 2, 2)),
+        "c/2.png": picture((3, 3, 3)),
+    }
+    data = brought(files)
+    assert data.classes == ("a b", "c") and len(data.values) == 4 and any("came twice" in note for note in data.notes)
+
+
+def test_an_imported_dataset_that_would_fill_the_memory_is_refused(tmp_path):
+    data = toy()
+    save(data, tmp_path)
+    np.savez_compressed(tmp_path / "pictures.npz", values=np.zeros((9000, 3, 128, 128), np.uint8), labels=data.labels)
+    with pytest.raises(UserError, match="damaged"):
+        load(tmp_path)
+    (tmp_path / "pictures.npz").write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(UserError, match="damaged"):
+        load(tmp_path)
+
+
+def test_one_picture_left_over_waits_for_the_next_epoch():
+    data = toy(count=27)
+    run = Session(ImageConfig(**{**TINY, "batch_size": 17}), Pictures("odd", data.values, data.labels, data.classes, 18), CPU)
+    sizes = [len(run.batch()[1]) for _ in range(4)]
+    assert sizes == [17, 17, 17, 17]
+
+
 def test_a_lonely_picture_and_one_in_two_classes_are_told(fresh_runs):
     files = {"a/1.png": picture(), "b/1.png": picture(), "b/2.png": picture((0, 0, 9)), "b/3.png": picture((0, 0, 99))}
     notes = " ".join(brought(files).notes)
@@ -231,8 +273,10 @@ def test_new_pictures_are_named_and_other_sizes_refused(fresh_runs):
     assert (found["chances"].argmax(1) == labels[:50]).mean() > 0.9 and np.allclose(found["chances"].sum(1), 1, atol=1e-5)
     with pytest.raises(UserError, match="size"):
         predict.classify(EXAMPLE, np.zeros((1, 1, 9, 9), np.uint8))
-    named = predict.classify_zip(EXAMPLE, zipped({"x/1.png": picture(), "2.png": picture((1, 1, 1))}))
-    assert named["chances"].shape == (2, 10)
+    named = predict.classify_zip(EXAMPLE, zipped({"x/dog.png": picture(), "2.png": picture((1, 1, 1))}))
+    assert named["chances"].shape == (2, 10) and named["names"] == ["x/dog.png", "2.png"]
+    assert predict.classify_zip(EXAMPLE, picture())["chances"].shape == (1, 10)
+    assert predict.classify_photo(EXAMPLE, picture())["chances"].shape == (1, 10)
 
 
 # recognise
