@@ -4,7 +4,7 @@ import streamlit as st
 
 from core import source
 from core.errors import UserError
-from core.image.config import ImageConfig
+from core.image.config import SCRATCH, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from ui import explain, image_inside, image_use, image_views
@@ -33,6 +33,10 @@ def setup(data: Pictures | None) -> None:
     """Settings and the start button. A fragment: a slider reruns this alone."""
     st.header("Settings", divider="gray")
     config = config_form(ImageConfig, PREFIX)
+    if data and config and config.network in SCRATCH and config.augment != "none" and data.shape[1] <= 32:
+        with st.expander("What augmentation makes of the pictures", icon=":material/auto_awesome_motion:", on_change="rerun") as shown:
+            if shown.open:
+                image_views.preview(data, config.augment)
     st.header("Train", divider="gray")
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (data and config)) and data and config:
         start(data, config)

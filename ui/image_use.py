@@ -13,9 +13,9 @@ from core import source
 from core.pictures import bundle, cropped
 from core.runs import store, uploads
 from ui import explain
-from ui.image_views import PREDICT, data_of
+from ui.image_views import INTERPRET, PREDICT, data_of
 from ui.session import cached_call, call, run_stamp
-from ui.sheets import overlaid, png, sheet
+from ui.sheets import overlaid, png, sheet, signed
 from ui.upload import uploader
 from ui.words import plain
 
@@ -120,6 +120,26 @@ def draw(run: store.Run) -> None:
         bar = st.column_config.ProgressColumn("chance", min_value=0, max_value=1, format="percent")
         st.dataframe(frame, hide_index=True, column_config={"chance": bar}, alt="Chances of the classes for the drawing")
         st.image(png(sheet(small, 1), max(1, 96 // data.shape[1])), caption="As the network sees it")
+        if run.config["network"] != "EfficientNet, new head" and st.toggle(
+            "Morph it until the answer flips", key=f"flip_{run.id[-12:]}", help="The smallest edit of the drawing that changes the answer."
+        ):
+            _flip(run, small, found["classes"])
+
+
+def _flip(run: store.Run, small: np.ndarray, classes: tuple[str, ...]) -> None:
+    """The smallest edit that makes the answer another."""
+    found = call(INTERPRET, "flipped", run_id=run.id, values=small)
+    if found is None:
+        return
+    if found["after"] is None:
+        st.caption("No edit of up to a quarter of the range changes its mind.")
+        return
+    zoom = max(1, 96 // small.shape[2])
+    moved = found["after"].astype(float).mean(1) - small.astype(float).mean(1)
+    columns = st.columns(3)
+    columns[0].image(png(sheet(small, 1), zoom), caption=f"{plain(classes[found['said']])}")
+    columns[1].image(png(sheet(found["after"], 1), zoom), caption=f"now {plain(classes[found['other']])}")
+    columns[2].image(png(sheet(signed(moved), 1), zoom), caption=f"no pixel moved by more than {found['epsilon']:.1%}")
 
 
 def as_digit(ink: np.ndarray, size: int) -> np.ndarray:

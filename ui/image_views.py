@@ -89,6 +89,16 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
         )
 
 
+def preview(data: Pictures, how: str) -> None:
+    """Some pictures as they are, and as the network would be shown them."""
+    few = data.values[:16]
+    shown = cached_call(INTERPRET, "previewed", stamp=f"{data.name}-{how}-{len(data.values)}", values=few, how=how)
+    if shown is not None:
+        zoom = max(1, 40 // few.shape[2])
+        st.image(png(sheet(few, 16), zoom), caption="As they are")
+        st.image(png(sheet(shown, 16), zoom), caption="As they are shown in one epoch; in the next, otherwise")
+
+
 def history(run: store.Run) -> None:
     """A scrubber over the whole training."""
     steps = store.sample_steps(run.id)

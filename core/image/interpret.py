@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from core.errors import UserError
 from core.image import explain
 from core.image.models import Residual, maps_layer
 from core.image.predict import Trained, opened
-from core.image.session import scaled
+from core.image.session import augmented, scaled
 
 CPU_THREADS = 1
 
@@ -180,6 +181,42 @@ def attacked(run_id: str, number: int, epsilon: float, steps: int) -> dict[str, 
         after = trained.network(changed).softmax(1)[0]
     pixels = [((value[0] + 1) * 127.5).round().clamp(0, 255).byte().numpy() for value in (picture, changed)]
     return {"before": pixels[0], "after": pixels[1], "chances_before": before.numpy(), "chances_after": after.numpy()}
+
+
+def flipped(run_id: str, values: np.ndarray) -> dict[str, Any]:
+    """The smallest edit of a picture uint8 (1, c, size, size) that makes the answer another, and the other answer.
+
+    The largest change of a pixel is halved and halved again (PGD, ten times). `after` is None if no edit of a quarter of the range does.
+    """
+    trained = opened(run_id)
+    if values.shape[1:] != trained.data.values.shape[1:] or values.dtype != np.uint8 or trained.config.network == "EfficientNet, new head":
+        raise UserError("This picture does not have the size that the network was trained on.")
+    picture = scaled(values)
+    with torch.no_grad():
+        said = int(trained.network(picture).argmax())
+
+    def edited(epsilon: float) -> tuple[Tensor, int]:
+        changed = explain.adversarial(trained.network, picture, said, epsilon, 20)
+        with torch.no_grad():
+            return changed, int(trained.network(changed).argmax())
+
+    low, high = 0.0, 0.5
+    best, other = edited(high)
+    if other == said:
+        return {"said": said, "after": None, "other": said, "epsilon": 0.0}
+    for _ in range(10):
+        middle = (low + high) / 2
+        changed, answer = edited(middle)
+        low, high = (low, middle) if answer != said else (middle, high)
+        best, other = (changed, answer) if answer != said else (best, other)
+    pixels = ((best + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+    return {"said": said, "after": pixels, "other": other, "epsilon": high / 2}
+
+
+def previewed(values: np.ndarray, how: str) -> np.ndarray:
+    """Pictures uint8 (n, c, size, size) as a network from scratch would be shown them in one epoch."""
+    shown = augmented(scaled(values), how, torch.Generator().manual_seed(0))
+    return ((shown + 1) * 127.5).round().byte().numpy()
 
 
 @torch.no_grad()

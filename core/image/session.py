@@ -46,20 +46,8 @@ class Session:
         return self.augmented(self.known[rows.to(self.device)]), self.labels[rows.to(self.device)]
 
     def augmented(self, pictures: Tensor) -> Tensor:
-        """Each picture moved by up to a tenth of its side, and mirrored by chance.  # the same shape"""
-        if pictures.ndim != 4 or self.config.augment == "none":
-            return pictures
-        n, _, size, _ = pictures.shape
-        far = max(1, size // 12)
-        padded = F.pad(pictures, (far, far, far, far), mode="replicate")
-        down, right = torch.randint(2 * far + 1, (2, n), generator=self.random)
-        rows = (down[:, None] + torch.arange(size))[:, None, :, None].to(self.device)
-        columns = (right[:, None] + torch.arange(size))[:, None, None, :].to(self.device)
-        moved = padded[torch.arange(n)[:, None, None, None], torch.arange(padded.shape[1])[None, :, None, None], rows, columns]
-        if self.config.augment == "shift and flip":
-            mirrored = (torch.rand(n, generator=self.random) < 0.5).to(self.device)
-            moved = torch.where(mirrored[:, None, None, None], moved.flip(-1), moved)
-        return moved
+        """The batch as it is shown to the network: see `augmented` below.  # the same shape"""
+        return augmented(pictures, self.config.augment, self.random)
 
     def rate(self) -> float:
         """The learning rate of this step: it rises in a straight line, then falls to zero."""
@@ -136,6 +124,23 @@ class Session:
             self.config = self.config.updated(saved.state["live"])
         except (KeyError, RuntimeError, ValueError, TypeError):
             raise UserError("The checkpoint does not fit these settings, so the run can't be resumed.") from None
+
+
+def augmented(pictures: Tensor, how: str, random: torch.Generator) -> Tensor:
+    """Pictures (n, c, size, size), each moved by up to a twelfth of its side, and mirrored by chance, as the setting says."""
+    if pictures.ndim != 4 or how == "none":
+        return pictures
+    n, colours, size, _ = pictures.shape
+    far, device = max(1, size // 12), pictures.device
+    padded = F.pad(pictures, (far, far, far, far), mode="replicate")
+    down, right = torch.randint(2 * far + 1, (2, n), generator=random)
+    rows = (down[:, None] + torch.arange(size))[:, None, :, None].to(device)
+    columns = (right[:, None] + torch.arange(size))[:, None, None, :].to(device)
+    moved = padded[torch.arange(n)[:, None, None, None], torch.arange(colours)[None, :, None, None], rows, columns]
+    if how == "shift and flip":
+        mirrored = (torch.rand(n, generator=random) < 0.5).to(device)
+        moved = torch.where(mirrored[:, None, None, None], moved.flip(-1), moved)
+    return moved
 
 
 def check(config: ImageConfig, data: Pictures) -> None:

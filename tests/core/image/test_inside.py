@@ -7,6 +7,7 @@ from torch import nn
 
 from core.errors import UserError
 from core.image import explain, interpret
+from core.image.data import builtin
 from core.image.interpret import receptive_field
 from core.image.models import Residual, lenet, maps_layer, resnet, vgg
 from tests.core.image.test_train import finished
@@ -185,6 +186,22 @@ def test_every_method_explains_the_example_and_is_tested():
         assert facts["deletion"][0] == pytest.approx(found["chances"][found["kind"]], abs=1e-5)
     other = interpret.explained(EXAMPLE, 5, (found["kind"] + 1) % 10)
     assert not np.allclose(other["methods"]["Grad-CAM"]["map"], found["methods"]["Grad-CAM"]["map"])
+
+
+def test_the_smallest_edit_that_flips_the_answer():
+    values = builtin("digits").held_out()[0][:1]
+    found = interpret.flipped(EXAMPLE, values)
+    assert found["other"] != found["said"] and 0 < found["epsilon"] < 0.25
+    assert np.abs(found["after"].astype(int) - values.astype(int)).max() <= round(found["epsilon"] * 255) + 1
+    with pytest.raises(UserError, match="size"):
+        interpret.flipped(EXAMPLE, np.zeros((1, 3, 9, 9), np.uint8))
+
+
+def test_a_preview_of_augmentation():
+    values = builtin("digits").values[:6]
+    assert (interpret.previewed(values, "none") == values).all()
+    shown = interpret.previewed(values, "shift and flip")
+    assert shown.shape == values.shape and (shown != values).any()
 
 
 def test_filters_switched_off_cost_accuracy():
