@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.gridworld import editor, maps
 from core.gridworld.env import Task
 from core.gridworld.maps import ABOUT, BUILTIN, CELLS, HACKS, LEAST, MOST, GridMap
+from core.gridworld.rules import short
 from core.runs import uploads
 from ui import board
 from ui.session import cached_call, guarded, link, linked
@@ -268,7 +269,7 @@ def _judge(draft: editor.Draft, grid: GridMap | None) -> Task | None:
             ("shortest", "Shortest path", "Walks straight to the goal as if nothing ever slipped."),
             ("random", "Random", "Every move equally likely."),
         ):
-            st.metric(label, f"{key[name]:.3g}", help=text)
+            st.metric(label, short(key[name]), help=text)
     if any(BUILTIN[name] == grid for name in HACKS):
         st.info(
             "A lesson in reward hacking: see what the best policy does with the reward you meant well.",

@@ -17,6 +17,7 @@ from core.gridworld import draw, exact
 from core.gridworld.config import GridworldConfig
 from core.gridworld.env import Task, World, load, world_of
 from core.gridworld.maps import ACTIONS, from_code
+from core.gridworld.rules import short
 from core.gridworld.session import SOLVED, Session
 from core.progress import Checkpoint
 from core.runs import checkpoints, store
@@ -83,8 +84,8 @@ def judgement(config: GridworldConfig, scores: dict[str, float], every: list[flo
     """One sentence with numbers."""
     mine, best = scores["network"], scores["optimum"]
     simple = max(scores["random"], scores["shortest"])
-    numbers = f"The greedy policy earns {_short(mine)} of {_short(best)} possible"
-    rivals = f"the random policy earns {_short(scores['random'])}, the shortest path {_short(scores['shortest'])}"
+    numbers = f"The greedy policy earns {short(mine)} of {short(best)} possible"
+    rivals = f"the random policy earns {short(scores['random'])}, the shortest path {short(scores['shortest'])}"
     beats = mine >= simple - 1e-9
     tail = "" if beats else " It does not beat a policy that learned nothing."
     agents = ""
@@ -96,11 +97,6 @@ def judgement(config: GridworldConfig, scores: dict[str, float], every: list[flo
     if config.method == "policy evaluation":
         tail = " Only the random policy was evaluated: the greedy one is what a first improvement would make of it."
     return {"beats": beats, "sentence": f"{numbers}{agents}; {rivals}.{tail}"}
-
-
-def _short(value: float) -> str:
-    """Three digits, without a minus before zero."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 3) + 0.0:g}"
 
 
 # the answer key of a map, before any training

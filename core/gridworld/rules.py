@@ -95,3 +95,8 @@ def numbers(method: str, line: Sequence[float], gamma: float, move: str) -> str:
 
 def _signed(value: float) -> str:
     return f"({value:.4g})" if value < 0 else f"{value:.4g}"
+
+
+def short(value: float) -> str:
+    """Three digits, without a minus before zero."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 3) + 0.0:g}"

@@ -85,7 +85,7 @@ def restore_networks(networks: Mapping[str, Any], optimiser: Any, arrays: Mappin
 
 
 def random_state(random: np.random.Generator) -> np.ndarray:
-    """The state of a PCG64 generator as bytes.  # (33,) uint8"""
+    """The state of a PCG64 generator as bytes.  # (37,) uint8"""
     state = random.bit_generator.state
     parts = [int(state["state"][name]).to_bytes(16, "big") for name in ("state", "inc")]
     return np.frombuffer(b"".join(parts) + bytes([int(state["has_uint32"])]) + int(state["uinteger"]).to_bytes(4, "big"), np.uint8).copy()
