@@ -13,8 +13,8 @@ from ui.charts_forecasting import series_chart
 from ui.config_form import config_form
 from ui.forecasting_data import PREFIX, data_block
 from ui.live_plot import live_plot
-from ui.run_panel import run_head, run_panel
-from ui.session import current_run, get_engine, link, look, show_message, visitor, warm_up
+from ui.run_panel import begin_now, run_head, run_panel
+from ui.session import current_run, look, show_message, warm_up
 from ui.words import say_error
 
 EXAMPLE = "example-forecasting-airline-lstm"
@@ -24,14 +24,7 @@ METRICS = source.constant("core.forecasting.train", "METRICS")
 
 def start(series: Series, config: ForecastingConfig, cells: tuple[str, ...]) -> None:
     """Queue a run for each cell and open the first."""
-    try:
-        configs = [config.updated({"model": cell}) for cell in cells]
-        runs = get_engine().start(PREFIX, configs, series, visitor=visitor(), data=series.name)
-    except UserError as error:
-        say_error(error)
-        return
-    link(f"{PREFIX}_run", runs[0].id)
-    st.rerun()
+    begin_now(PREFIX, [config.updated({"model": cell}) for cell in cells], series)
 
 
 def setup(series: Series | None) -> None:
@@ -88,9 +81,7 @@ def live(current: store.Run, curves: dict) -> None:
 
 
 run_panel(family, live, key=f"panel_{shown.id[-12:]}")
-with st.expander("What the curves mean", icon=":material/help:"):
-    for name, text in METRICS.items():
-        st.markdown(f"- `{name}`: {text}")
+explain.curves(METRICS)
 
 if shown.result == "ready":
     forecasting_views.verdict(shown)
@@ -105,8 +96,7 @@ if use.open:
         st.header("Use", divider="gray")
         if has_weights:
             st.fragment(forecasting_views.use)(shown)
-            explain.download_run(shown, key=f"export_{shown.id[-12:]}")
-            explain.permalink("forecasting", {f"{PREFIX}_run": shown.id})
+            explain.share(shown)
         else:
             st.caption("As soon as there are weights, the network forecasts beyond the end of the series here.")
 if inside.open:

@@ -5,31 +5,19 @@ import dataclasses
 import streamlit as st
 
 from core import source
-from core.errors import UserError
 from core.gan.config import GanConfig
 from core.gan.data import Samples
 from core.runs import store
 from ui import explain, gan_inside, gan_play, gan_views
 from ui.config_form import config_form
 from ui.gan_data import PREFIX, data_block
-from ui.run_panel import run_head, run_panel
-from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
+from ui.run_panel import begin_now, run_head, run_panel
+from ui.session import current_run, guarded, look, show_message, warm_up
 from ui.words import say_error
 
 EXAMPLE = "example-gan-ring8"
 SHIPPED = {"ring8": "example-gan-ring8", "fashion": "example-gan-fashion"}  # dataset -> the run whose weights come with Manabi
 METRICS = source.constant("core.gan.train", "METRICS")
-
-
-def start(samples: Samples, config: GanConfig) -> None:
-    """Queue a run and open it."""
-    try:
-        runs = get_engine().start(PREFIX, [config], samples, visitor=visitor(), data=samples.name)
-    except UserError as error:
-        say_error(error)
-        return
-    link(f"{PREFIX}_run", runs[0].id)
-    st.rerun()
 
 
 def setup(samples: Samples | None) -> None:
@@ -50,11 +38,11 @@ def setup(samples: Samples | None) -> None:
             help="Start from the networks that come with Manabi for this dataset; layers, widths and noise are set to theirs.",
         )
     if samples and config and train:
-        start(samples, config)
+        begin_now(PREFIX, [config], samples)
     if samples and config and warm:
         shape = ("g_layers", "g_width", "d_layers", "d_width", "latent_dim", "noise", "conditional", "packing", "spectral_norm")
         theirs = {name: store.read(shipped).config[name] for name in shape}
-        start(dataclasses.replace(samples, start=gan_views.weights_of(shipped)), config.updated(theirs))
+        begin_now(PREFIX, [config.updated(theirs)], dataclasses.replace(samples, start=gan_views.weights_of(shipped)))
 
 
 @guarded
@@ -93,9 +81,7 @@ def live(current: store.Run, curves: dict) -> None:
 
 run_panel(beside, live, key=f"panel_{shown.id[-12:]}", plain_wish=gan_views.whole_rounds)
 gan_views.remedies(shown)
-with st.expander("What the curves mean", icon=":material/help:"):
-    for name, text in (METRICS | {f"quality/{name}": text for name, text in gan_views.MEASURES.items()}).items():
-        st.markdown(f"- `{name}`: {text}")
+explain.curves(METRICS | {f"quality/{name}": text for name, text in gan_views.MEASURES.items()})
 if shown.result == "ready":
     gan_views.verdict(shown)
 with st.expander("Replay the whole fight", icon=":material/history:", on_change="rerun") as scrubber:
@@ -117,8 +103,7 @@ for tab, title, block in (
             else:
                 st.caption("As soon as there are weights, this is open to you.")
             if tab is use and has_weights:
-                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
-                explain.permalink("gan", {f"{PREFIX}_run": shown.id})
+                explain.share(shown)
 if how.open:
     with how:
         st.header("How it works", divider="gray")

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from core import source
-from core.errors import UserError
 from core.gridworld.config import LEARNERS, PLANNERS, GridworldConfig
 from core.gridworld.env import Task
 from core.gridworld.rules import RULES
@@ -11,9 +10,9 @@ from core.runs import store
 from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
 from ui.config_form import config_form
 from ui.gridworld_data import PREFIX, answer_key, choose, data_block, preset_taken
-from ui.run_panel import run_head, run_panel
-from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
-from ui.words import plain, say_error
+from ui.run_panel import begin, begin_now, run_head, run_panel
+from ui.session import current_run, guarded, look, show_message, warm_up
+from ui.words import plain
 
 EXAMPLE = "example-gridworld-frozenlake"
 METRICS = source.constant("core.gridworld.train", "METRICS")
@@ -32,19 +31,9 @@ METHODS = {  # where the code of each method is
 
 
 def start(task: Task, configs: list[GridworldConfig], watch: str) -> None:
-    """Queue a run for each config and open the first."""
+    """Queue a run for each config, at the pace that was chosen, and open the first."""
     pace, speed = gridworld_views.WATCH[watch]
-    try:
-        configs = [config.updated({"pace": "chunks" if config.method in PLANNERS else pace}) for config in configs]
-        runs = get_engine().start(PREFIX, configs, task, visitor=visitor(), data=task.name)
-        for run in runs:
-            if speed:
-                get_engine().ask(run.id, speed=speed)
-    except UserError as error:
-        say_error(error)
-        return
-    link(f"{PREFIX}_run", runs[0].id)
-    st.rerun()
+    begin_now(PREFIX, [config.updated({"pace": "chunks" if config.method in PLANNERS else pace}) for config in configs], task, speed=speed)
 
 
 def setup(task: Task | None) -> None:
@@ -85,9 +74,7 @@ def setup(task: Task | None) -> None:
 def again(run_id: str) -> None:
     """The same settings, map and seed once more, beside the first."""
     run = look(run_id)
-    config = GridworldConfig.model_validate(run.config)
-    began = get_engine().start(PREFIX, [config], gridworld_views.task_of(run_id), visitor=visitor(), data=run.data, beside=[run_id])
-    link(f"{PREFIX}_run", began[0].id)
+    begin(PREFIX, [GridworldConfig.model_validate(run.config)], gridworld_views.task_of(run_id), named=run.data, beside=[run_id])
 
 
 st.title("Gridworld", icon=":material/route:")
@@ -124,9 +111,7 @@ def live(current: store.Run, curves: dict) -> None:
 
 
 run_panel(beside, live, key=f"panel_{shown.id[-12:]}", plain_wish=gridworld_views.full_pace)
-with st.expander("What the curves mean", icon=":material/help:"):
-    for name, text in METRICS.items():
-        st.markdown(f"- `{name}`: {text}")
+explain.curves(METRICS)
 if shown.result == "ready":
     gridworld_views.verdict(shown)
 with st.expander("Replay the whole learning", icon=":material/history:", on_change="rerun") as scrubber:
@@ -148,8 +133,7 @@ for tab, title, block in ((use, "Use", gridworld_play.use), (inside, "Look insid
             else:
                 st.caption("As soon as something is learned, this is open to you.")
             if tab is use and has_weights:
-                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
-                explain.permalink("gridworld", {f"{PREFIX}_run": shown.id})
+                explain.share(shown)
 if how.open:
     with how:
         st.header("How it works", divider="gray")

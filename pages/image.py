@@ -3,30 +3,17 @@
 import streamlit as st
 
 from core import source
-from core.errors import UserError
 from core.image.config import SCRATCH, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from ui import explain, image_inside, image_use, image_views
 from ui.config_form import config_form
 from ui.image_data import PREFIX, data_block
-from ui.run_panel import run_head, run_panel
-from ui.session import current_run, get_engine, guarded, link, look, show_message, visitor, warm_up
-from ui.words import say_error
+from ui.run_panel import begin, begin_now, run_head, run_panel
+from ui.session import current_run, guarded, look, show_message, warm_up
 
 EXAMPLE = "example-image-digits"
 METRICS = source.constant("core.image.train", "METRICS")
-
-
-def start(data: Pictures, config: ImageConfig) -> None:
-    """Queue a run and open it."""
-    try:
-        runs = get_engine().start(PREFIX, [config], data, visitor=visitor(), data=data.name)
-    except UserError as error:
-        say_error(error)
-        return
-    link(f"{PREFIX}_run", runs[0].id)
-    st.rerun()
 
 
 def setup(data: Pictures | None) -> None:
@@ -39,16 +26,14 @@ def setup(data: Pictures | None) -> None:
                 image_views.preview(data, config.augment)
     st.header("Train", divider="gray")
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (data and config)) and data and config:
-        start(data, config)
+        begin_now(PREFIX, [config], data)
 
 
 @guarded
 def again(run_id: str) -> None:
     """The same settings, pictures and seed once more, beside the first."""
     run = look(run_id)
-    config = ImageConfig.model_validate(run.config)
-    began = get_engine().start(PREFIX, [config], image_views.data_of(run_id), visitor=visitor(), data=run.data, beside=[run_id])
-    link(f"{PREFIX}_run", began[0].id)
+    begin(PREFIX, [ImageConfig.model_validate(run.config)], image_views.data_of(run_id), named=run.data, beside=[run_id])
 
 
 st.title("Image", icon=":material/image_search:")
@@ -70,9 +55,7 @@ shown = run or store.read(EXAMPLE)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
 run_head(family, ImageConfig, PREFIX, again=again)
 run_panel([shown], image_views.live, key=f"panel_{shown.id[-12:]}")
-with st.expander("What the curves mean", icon=":material/help:"):
-    for name, text in METRICS.items():
-        st.markdown(f"- `{name}`: {text}")
+explain.curves(METRICS)
 if shown.result == "ready":
     image_views.verdict(shown)
 with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun") as scrubber:
@@ -91,8 +74,7 @@ for tab, title, block in ((draw, "Draw", image_use.draw), (use, "Use", image_use
                 st.caption("As soon as there are weights, this is open to you.")
             if tab is use and has_weights:
                 st.fragment(image_use.try_photo)(shown)
-                explain.download_run(shown, key=f"export_{shown.id[-12:]}")
-                explain.permalink("image", {f"{PREFIX}_run": shown.id})
+                explain.share(shown)
 if how.open:
     with how:
         st.header("How it works", divider="gray")

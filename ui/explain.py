@@ -80,6 +80,19 @@ def download_run(run: store.Run, *, key: str) -> None:
         st.rerun()
 
 
+def curves(metrics: Mapping[str, str]) -> None:
+    """What each metric of a run means, folded away."""
+    with st.expander("What the curves mean", icon=":material/help:"):
+        for name, text in metrics.items():
+            st.markdown(f"- `{name}`: {text}")
+
+
+def share(run: store.Run) -> None:
+    """Everything of a run to take away, and the link to it."""
+    download_run(run, key=f"export_{run.id[-12:]}")
+    permalink(run.capability, {f"{run.capability}_run": run.id})
+
+
 def permalink(path: str, parameters: Mapping[str, Any]) -> None:
     """The link to what is on the screen, to copy."""
     query = "&".join(f"{name}={value}" for name, value in parameters.items() if value not in ("", None))

@@ -17,7 +17,8 @@ from core.runs import control, store
 from core.runs.metrics import Curve
 from ui import charts, charts_gan
 from ui.live_plot import live_plot
-from ui.session import get_engine, guarded, link, look, reader, visitor
+from ui.run_panel import begin
+from ui.session import get_engine, guarded, look, reader, visitor
 
 MEASURES = source.constant("core.gan.quality", "METRICS")
 LABELS = {
@@ -259,9 +260,7 @@ def start_beside(run: store.Run, config: GanConfig, start: dict[str, np.ndarray]
     """Queue a run on the same data, its mate the given one, and open it."""
     import dataclasses
 
-    data = dataclasses.replace(samples_of(run.id), start=start)
-    began = get_engine().start("gan", [config], data, visitor=visitor(), data=run.data, beside=[run.id])
-    link("gan_run", began[0].id)
+    begin("gan", [config], dataclasses.replace(samples_of(run.id), start=start), named=run.data, beside=[run.id])
 
 
 def weights_of(run_id: str) -> dict[str, np.ndarray]:

@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from core.config import Config, applies, bounds, choices, mark
+from core.errors import UserError
 from core.runs import control, store
 from core.runs.metrics import Curve
 from ui.config_form import apply
 from ui.session import get_engine, guarded, link, look, reader, show_message, visitor
-from ui.words import plain
+from ui.words import plain, say_error
 
 BADGES: dict[str, tuple[str, Any, str]] = {
     "queued": ("Waiting", "gray", ":material/hourglass_top:"),
@@ -34,6 +35,29 @@ def badge(run: store.Run) -> None:
     """A run's status as a coloured word with an icon."""
     text, color, icon = BADGES[run.status]
     st.badge(text, color=color, icon=icon)
+
+
+def begin(capability: str, configs: list[Any], data: Any, *, named: str = "", speed: float = 0.0, beside: list[str] | None = None) -> None:
+    """Queue a run for each config and open the first. Raises `UserError` if it can't be.
+
+    named: what the data is called, by default its own name; speed: steps a second to begin with, 0 for full speed; beside: runs of
+    which the new ones are mates.
+    """
+    runs = get_engine().start(capability, configs, data, visitor=visitor(), data=named or data.name, beside=beside or [])
+    for run in runs:
+        if speed:
+            get_engine().ask(run.id, speed=speed)
+    link(f"{capability}_run", runs[0].id)
+
+
+def begin_now(capability: str, configs: list[Any], data: Any, *, speed: float = 0.0) -> None:
+    """`begin` for a button outside a callback: what can't be is said, else the page runs again."""
+    try:
+        begin(capability, configs, data, speed=speed)
+    except UserError as error:
+        say_error(error)
+        return
+    st.rerun()
 
 
 def run_head(

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from core import datasets
 from core.errors import UserError
 
 FILES = ("samples.json", "samples.npz", "start.safetensors")  # what `save` writes into a run folder
-FASHION = Path(__file__).parent / "builtin" / "fashion.npz"
 MOST_POINTS, MOST_PICTURES, SIZES = 50_000, 12_000, (8, 28, 32)
 SURFACE = 41  # points per side of D's view of the plane
 COUNT = 20_000  # points drawn of a built-in shape
@@ -185,7 +185,6 @@ BUILTIN = {
         pictures=True,
     ),
 }
-FASHION_CLASSES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
 
 def builtin(name: str) -> Samples:
@@ -199,15 +198,10 @@ def builtin(name: str) -> Samples:
 def _builtin(name: str) -> Samples:
     shape = BUILTIN[name]
     if name == "fashion":
-        with np.load(FASHION, allow_pickle=False) as file:
-            pictures, labels = file["pictures"][:, None], file["labels"].astype(np.int64)
-        return Samples(shape.title, pictures, len(pictures) // 2, labels, FASHION_CLASSES, builtin=name)
+        clothes, kinds = datasets.fashion()
+        return Samples(shape.title, clothes, len(clothes) // 2, kinds, datasets.FASHION_CLASSES, builtin=name)
     if name == "digits":
-        from sklearn.datasets import load_digits
-
-        found = load_digits()
-        values = np.minimum(255, np.round(found.images * 255 / 16)).astype(np.uint8)[:, None]
-        values, labels, train = split(values, found.target.astype(np.int64))
+        values, labels, train = split(*datasets.digits())
         return Samples(shape.title, values, train, labels, tuple("0123456789"), builtin=name)
     random = np.random.default_rng(0)
     labels = None

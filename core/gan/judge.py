@@ -93,12 +93,12 @@ def train(pictures: np.ndarray, labels: np.ndarray, *, epochs: int, seed: int = 
 
 def main() -> None:
     """Train a judge, print its accuracy on pictures it has not seen, and write its weights (half precision)."""
+    from core.datasets import ORIGINAL, read
     from core.gan.data import builtin
-    from core.gan.pack_fashion import read
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=("digits", "fashion"), default="fashion")
-    parser.add_argument("--source", type=Path, default=Path("/usr/share/datasets/fashion-mnist"), help="the whole Fashion-MNIST")
+    parser.add_argument("--source", type=Path, default=ORIGINAL, help="the whole Fashion-MNIST")
     options = parser.parse_args()
     if options.data == "fashion":
         (pictures, labels), (unseen, answers) = read(options.source, "train"), read(options.source, "t10k")

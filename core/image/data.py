@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core import datasets
 from core.errors import UserError
 
 FILES = ("pictures.json", "pictures.npz")  # what `save` writes into a run folder
@@ -62,25 +63,18 @@ BUILTIN = {
     "digits": Builtin("Handwritten digits", "1,797 digits of 8x8 pixels, from scikit-learn. Half are held out.", "Digits"),
     "fashion": Builtin("Fashion-MNIST", "12,000 pictures of clothes, 28x28, ten kinds. Half are held out.", "Fashion"),
 }
-FASHION_CLASSES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-FASHION = Path(__file__).parents[1] / "gan" / "builtin" / "fashion.npz"
 
 
 @cache
 def builtin(name: str) -> Pictures:
     """A built-in dataset. Raises `UserError` for an unknown name."""
     if name == "digits":
-        from sklearn.datasets import load_digits
-
-        found = load_digits()
-        values = np.round(found.images * 255 / 16).astype(np.uint8)[:, None]
+        values, labels = datasets.digits()
         order = np.random.default_rng(0).permutation(len(values))
-        classes = tuple(str(n) for n in range(10))
-        return Pictures("Digits", values[order], found.target.astype(np.int64)[order], classes, len(values) // 2, builtin=name)
+        return Pictures("Digits", values[order], labels[order], tuple("0123456789"), len(values) // 2, builtin=name)
     if name == "fashion":
-        with np.load(FASHION, allow_pickle=False) as file:
-            values, labels = file["pictures"][:, None], file["labels"].astype(np.int64)
-        return Pictures("Fashion-MNIST", values, labels, FASHION_CLASSES, len(values) // 2, builtin=name)
+        values, labels = datasets.fashion()
+        return Pictures("Fashion-MNIST", values, labels, datasets.FASHION_CLASSES, len(values) // 2, builtin=name)
     raise UserError(f"There is no built-in dataset called '{name[:40]}'.")
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from core import datasets
 from core.errors import UserError
 from core.gan import data
 from core.gan.data import BUILTIN, Samples, builtin, load, save
@@ -28,7 +29,7 @@ def test_the_counts_that_the_page_tells():
         "islands": 3,
     }
     assert builtin("digits").shape == (1, 8, 8) and builtin("fashion").shape == (1, 28, 28)
-    assert len(builtin("fashion").values) == 12_000 and data.FASHION.stat().st_size < 6_000_000
+    assert len(builtin("fashion").values) == 12_000 and datasets.FASHION.stat().st_size < 6_000_000
 
 
 def test_clusters_lie_where_their_names_say():

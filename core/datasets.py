@@ -1,8 +1,9 @@
-"""Make the Fashion-MNIST subset that ships: 600 pictures a class from the training set, then 600 from the test set.
+"""Pictures that come with Manabi and serve more than one capability; and how the Fashion-MNIST subset was made.
 
-    python -m core.gan.pack_fashion --data /usr/share/datasets/fashion-mnist
+    python -m core.datasets --data /usr/share/datasets/fashion-mnist
 
-The four files of the original come with Debian's `dataset-fashion-mnist`.
+takes 600 pictures a class from the training set, then 600 from the test set. The four files of the original come with Debian's
+`dataset-fashion-mnist`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,24 @@ from pathlib import Path
 
 import numpy as np
 
-from core.gan.data import FASHION
-
+FASHION = Path(__file__).parent / "builtin" / "fashion.npz"
+FASHION_CLASSES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+ORIGINAL = Path("/usr/share/datasets/fashion-mnist")  # where Debian puts it
 PER_CLASS = 600  # in each half
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten digits from scikit-learn, in its order: pictures (1797, 1, 8, 8) uint8, labels (1797,) int64."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return np.round(found.images * 255 / 16).astype(np.uint8)[:, None], found.target.astype(np.int64)
+
+
+def fashion() -> tuple[np.ndarray, np.ndarray]:
+    """Fashion-MNIST, the first half from its training set: pictures (12000, 1, 28, 28) uint8, labels (12000,) int64."""
+    with np.load(FASHION, allow_pickle=False) as file:
+        return file["pictures"][:, None], file["labels"].astype(np.int64)
 
 
 def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +44,7 @@ def read(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 def main() -> None:
     """Write the compact file and print its size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--data", type=Path, default=ORIGINAL)
     folder = parser.parse_args().data
     random, chosen = np.random.default_rng(0), []
     for part in ("train", "t10k"):
