@@ -133,7 +133,29 @@ def data_block(shown: GridMap | None = None) -> Task | None:
     with right:
         _rules(draft)
         task = _judge(draft, grid)
+    _gallery()
     return task
+
+
+def _gallery() -> None:
+    """Reward hacking: what the best policy makes of a reward that was meant well."""
+    with st.expander(
+        "Gallery of reward hacking", icon=":material/sentiment_very_dissatisfied:", key=f"{PREFIX}_gallery", on_change="rerun"
+    ) as shown:
+        if not shown.open:
+            return
+        st.caption("In each, the best policy walks as it does because it pays. Take one, train on it, then mend the reward.")
+        for column, name in zip(st.columns(len(HACKS), gap="large"), HACKS, strict=True):
+            walk = cached_call("core.gridworld.predict", "best_walk", stamp=name, code=name)
+            with column:
+                st.markdown(f"**{BUILTIN[name].name}**")
+                if walk is not None:
+                    cells = [state % (BUILTIN[name].height * BUILTIN[name].width) for state in walk["states"]]
+                    board.board(
+                        board.map_view(BUILTIN[name].model_dump()), key=f"{PREFIX}_hack_{name}", path=cells[:60], walk=name, pace=350
+                    )
+                    st.caption(f"{ABOUT[name].removeprefix('Reward hacking: ').capitalize()} It earns {short(walk['return'])}.")
+                st.button("Take this map", key=f"{PREFIX}_hack_take_{name}", on_click=choose, args=(BUILTIN[name],))
 
 
 def _maze() -> None:
@@ -270,11 +292,6 @@ def _judge(draft: editor.Draft, grid: GridMap | None) -> Task | None:
             ("random", "Random", "Every move equally likely."),
         ):
             st.metric(label, short(key[name]), help=text)
-    if any(BUILTIN[name] == grid for name in HACKS):
-        st.info(
-            "A lesson in reward hacking: see what the best policy does with the reward you meant well.",
-            icon=":material/sentiment_very_dissatisfied:",
-        )
     demo = demo_of(code)
     if demo is not None and len(demo):
         st.caption(f":material/sports_esports: {len(demo)} moves of yours on this map go into DQN's replay buffer.")

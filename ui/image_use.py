@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,28 +40,32 @@ def recognise() -> None:
     st.caption("EfficientNet, trained on 1.3 million photos, names what it sees. Nothing is trained here; no network is needed.")
     ways = ["Example", "Your photo", "Camera"]
     way = st.segmented_control("Photo", ways, default=ways[0], required=True, key="image_way", label_visibility="collapsed")
-    content = b""
+    photo: dict[str, Any] = {}  # what the worker is told: bytes, or the id of an upload, which need not travel
+    stamp = ""
     if way == "Example":
         name = st.segmented_control("Which", list(EXAMPLES), default="A flower", required=True, key="image_example")
-        content = _example(EXAMPLES[str(name)])
+        photo, stamp = {"content": _example(EXAMPLES[str(name)])}, str(name)
     elif way == "Your photo":
         brought = uploader(
-            "photo", label="A photo", kinds=["png", "jpg", "jpeg", "webp"], help="PNG, JPEG or WebP; it is cut to the square in its middle."
+            "image_photo",
+            label="A photo",
+            kinds=["png", "jpg", "jpeg", "webp"],
+            help="PNG, JPEG or WebP; it is cut to the square in its middle.",
         )
         if brought:
-            content = uploads.content(brought[0])
+            photo, stamp = {"upload_id": brought[0]}, brought[0]
     else:
         shot = st.camera_input("Take a photo", key="image_camera", help="The picture goes to this server only; no file of it is kept.")
         if shot:
-            content = shot.getvalue()
-    if not content:
+            photo, stamp = {"content": shot.getvalue()}, str(shot.file_id)
+    if not photo:
         return
-    found = cached_call(RECOGNISE, "named", stamp=str(hash(content)), content=content)
+    found = cached_call(RECOGNISE, "named", stamp=stamp, **photo)
     if found is not None:
-        _named(content, found)
+        _named(photo, stamp, found)
 
 
-def _named(content: bytes, found: dict) -> None:
+def _named(photo: dict[str, Any], stamp: str, found: dict[str, Any]) -> None:
     for note in found["notes"]:
         st.caption(f":material/build: {plain(note)}")
     left, middle, right = st.columns([1, 1, 2], gap="large")
@@ -81,7 +86,7 @@ def _named(content: bytes, found: dict) -> None:
         kind = st.selectbox("Where does it see", names, key="image_why", help="Grad-CAM for one of the five.")
     with middle:
         number = found["top"][names.index(kind)]["class"]
-        heat = cached_call(RECOGNISE, "why", stamp=f"{hash(content)}-{number}", content=content, kind=number)
+        heat = cached_call(RECOGNISE, "why", stamp=f"{stamp}-{number}", kind=number, **photo)
         if heat is not None:
             st.image(png(sheet(overlaid(found["photo"], heat["maps"]["Grad-CAM"])[None], 1)), caption=f"What speaks for {plain(kind)}")
 
@@ -159,7 +164,11 @@ def batch(run: store.Run) -> None:
     """Name every picture of a zip, as a table to take away."""
     data = data_of(run.id)
     brought = uploader(
-        "batch", label="Pictures to name", kinds=["zip", "png", "jpg", "jpeg", "webp"], help="A zip, or several pictures.", bundle=bundle
+        "image_batch",
+        label="Pictures to name",
+        kinds=["zip", "png", "jpg", "jpeg", "webp"],
+        help="A zip, or several pictures.",
+        bundle=bundle,
     )
     if brought is None:
         return

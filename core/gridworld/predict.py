@@ -124,6 +124,12 @@ def answer_key(code: str, gamma: float) -> dict[str, Any]:
     return found
 
 
+def best_walk(code: str, gamma: float = 0.99) -> dict[str, Any]:
+    """An episode of the best policy of a map under a discount: what an agent that learns well will do."""
+    world = world_of(from_code(code))
+    return walk(world, exact.q_of(world, exact.optimal_values(world, gamma), gamma).argmax(-1), 0)
+
+
 # episodes
 
 

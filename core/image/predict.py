@@ -69,7 +69,16 @@ def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict
     Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `confusion` (rows: what it is), `precision` and `recall` by
     class, `calibration`, `temperature`, `beats`, `sentence`.
     """
-    trained = Trained(config, data, revived(config, data, checkpoint))
+    return _judged(Trained(config, data, revived(config, data, checkpoint)))
+
+
+def evaluate(run_id: str) -> dict[str, Any]:
+    """The verdict of a run, from its folder. The worker calls it when a training ends."""
+    return _judged(opened(run_id))
+
+
+def _judged(trained: Trained) -> dict[str, Any]:
+    config, data = trained.config, trained.data
     values, truth = data.held_out()
     if not len(values):
         return {"scores": {}, "names": {}, "beats": False, "sentence": "No pictures were held out, so nothing can be said of its accuracy."}
@@ -95,15 +104,6 @@ def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict
         },
     }
     return result | judgement(config, scores, len(truth))
-
-
-def evaluate(run_id: str) -> dict[str, Any]:
-    """The verdict of a run, from its folder. The worker calls it when a training ends."""
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has no weights yet.")
-    return verdict(ImageConfig.model_validate(store.read(run_id).config), load(folder), saved)
 
 
 def judgement(config: ImageConfig, scores: dict[str, float], count: int) -> dict[str, Any]:

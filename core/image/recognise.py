@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from core.image import backbone, explain
 from core.pictures import open_picture
+from core.runs import uploads
 
 FAMILIAR = 8.2  # energy that 95 of 100 photos of CIFAR-10's test split have or exceed (`python -m benchmarks.image`)
 
@@ -21,13 +22,13 @@ def _photo(content: bytes) -> tuple[np.ndarray, list[str]]:
     return np.asarray(cut, np.uint8).transpose(2, 0, 1)[None], notes
 
 
-def named(content: bytes) -> dict[str, Any]:
-    """The five likeliest classes of a photo from its bytes. Raises `UserError` if it is none.
+def named(content: bytes = b"", upload_id: str = "") -> dict[str, Any]:
+    """The five likeliest classes of a photo from its bytes, or of an upload. Raises `UserError` if it is none.
 
     `top`: name, also, meaning, chance; `energy` (log-sum-exp of the logits: Liu et al. 2020), `familiar`; `photo` uint8 as it was seen.
     """
     torch.set_num_threads(1)
-    photo, notes = _photo(content)
+    photo, notes = _photo(content or uploads.content(upload_id))
     with torch.no_grad():
         logits = backbone.load()(backbone.prepared(photo))
     energy, chances = float(logits.logsumexp(1)), logits.softmax(1)[0]
@@ -36,11 +37,11 @@ def named(content: bytes) -> dict[str, Any]:
     return {"top": top, "energy": energy, "familiar": energy >= FAMILIAR, "photo": photo[0], "notes": notes}
 
 
-def why(content: bytes, kind: int, fast: bool = True) -> dict[str, Any]:
+def why(kind: int, content: bytes = b"", upload_id: str = "", fast: bool = True) -> dict[str, Any]:
     """What mattered in a photo for a class: Grad-CAM and, unless `fast`, the other methods.  # name -> (224, 224) float32"""
     torch.set_num_threads(1)
     network: Any = backbone.load()
-    picture = backbone.prepared(_photo(content)[0])
+    picture = backbone.prepared(_photo(content or uploads.content(upload_id))[0])
     maps = {"Grad-CAM": explain.grad_cam(network, network.bn2, picture, kind).numpy()}
     if not fast:
         maps["Grad-CAM++"] = explain.grad_cam_plus(network, network.bn2, picture, kind).numpy()

@@ -57,7 +57,16 @@ def test_a_goal_that_cannot_be_reached_is_told_and_nothing_can_be_trained(app):
 
 def test_without_a_discount_rewards_that_never_end_are_explained(app):
     app = opened(app, gridworld_map="coins", gridworld_gamma="1")
-    assert "do not exist" in texts(app) and "reward hacking" in texts(app)
+    assert "do not exist" in texts(app)
+
+
+def test_the_gallery_shows_what_each_hack_does_and_gives_its_map(app):
+    app = opened(app)
+    app.session_state["gridworld_gallery"] = True
+    app.run()
+    assert not app.exception and "It earns 9.9" in texts(app) and "It earns -0.5" in texts(app)
+    next(element for element in app.button if element.key == "gridworld_hack_take_coins").click().run()
+    assert "Coin loop" in texts(app)
 
 
 def test_a_method_shows_its_own_settings_only(app):

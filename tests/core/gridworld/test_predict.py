@@ -54,6 +54,11 @@ def test_the_answer_key_of_a_map():
         predict.answer_key(read_map({"rows": ["S#", "#G"]}).code(), 0.9)
 
 
+def test_the_best_policies_of_the_gallery_hack_their_reward():
+    assert not predict.best_walk("coins")["done"] and predict.best_walk("coins")["return"] == pytest.approx(9.9)  # never reaches the goal
+    assert not predict.best_walk("living")["done"] and predict.best_walk("way_out")["states"] == [0, 1]
+
+
 def test_an_episode_and_its_animation():
     found = predict.episode(EXAMPLE, 3)
     assert found == predict.episode(EXAMPLE, 3) and len(found["states"]) == len(found["actions"]) + 1
