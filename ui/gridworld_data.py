@@ -154,7 +154,7 @@ def _gallery() -> None:
                     board.board(
                         board.map_view(BUILTIN[name].model_dump()), key=f"{PREFIX}_hack_{name}", path=cells[:60], walk=name, pace=350
                     )
-                    st.caption(f"{ABOUT[name].removeprefix('Reward hacking: ').capitalize()} It earns {short(walk['return'])}.")
+                    st.caption(f"{ABOUT[name].removeprefix('Reward hacking. ')} It earns {short(walk['return'])}.")
                 st.button("Take this map", key=f"{PREFIX}_hack_take_{name}", on_click=choose, args=(BUILTIN[name],))
 
 

@@ -5,7 +5,6 @@ Functions that take a run id read everything from the run's folder, so a page ca
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,7 @@ from core.forecasting.parts import backtest_origins, known_then, split
 from core.forecasting.session import build, known_features, season_of
 from core.forecasting.windows import Windows
 from core.progress import Checkpoint
-from core.runs import checkpoints, store
+from core.runs import checkpoints
 
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
@@ -39,22 +38,12 @@ def network_of(config: ForecastingConfig, data: Series, checkpoint: Checkpoint, 
     return network.to(pick()).eval()
 
 
-def opened(run_id: str) -> tuple[ForecastingConfig, Series, RecurrentForecaster]:
-    """Settings, series and best network of a run; kept in memory until its checkpoint changes."""
-    path = store.folder(run_id) / store.CHECKPOINT
-    if not path.is_file():
-        raise UserError("This run has no weights yet. Train it a little first.")
-    return _opened(run_id, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=6)
-def _opened(run_id: str, stamp: int) -> tuple[ForecastingConfig, Series, RecurrentForecaster]:
-    folder = store.folder(run_id)
-    config = ForecastingConfig.model_validate(store.read(run_id).config)
-    data, checkpoint = load(folder), checkpoints.read(folder)
-    if checkpoint is None:
-        raise UserError("This run has no weights yet. Train it a little first.")
+def restored(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> tuple[ForecastingConfig, Series, RecurrentForecaster]:
+    """Settings, series and best network of a run."""
     return config, data, network_of(config, data, checkpoint)
+
+
+opened = checkpoints.opener(ForecastingConfig, load, restored)
 
 
 @torch.no_grad()
@@ -78,8 +67,11 @@ def verdict(config: ForecastingConfig, data: Series, checkpoint: Checkpoint) -> 
     Returns JSON-ready facts: `names`, `scores[model][target][metric]`, `by_step[model][target][metric]`, `origins`,
     `forecasts[model]` (horizon, targets, 3) from the last origin, `held` and `of` for the band, `beats`, `sentence`.
     """
+    return _judged(*restored(config, data, checkpoint))
+
+
+def _judged(config: ForecastingConfig, data: Series, network: RecurrentForecaster) -> dict[str, Any]:
     parts, season = split(data.length, config), season_of(config, data)
-    network = network_of(config, data, checkpoint)
     device = next(network.parameters()).device
     values = known_then(data.values(), data.filled, parts)
     windows = Windows(values, known_features(config, data), config.window, config.horizon, device)
@@ -159,11 +151,7 @@ def _less(small: float, large: float, *, of: float | None = None) -> str:
 
 def evaluate(run_id: str) -> dict[str, Any]:
     """The verdict of a run, from its folder. The worker calls it when a training ends."""
-    folder = store.folder(run_id)
-    checkpoint = checkpoints.read(folder)
-    if checkpoint is None:
-        raise UserError("This run has no weights yet.")
-    return verdict(ForecastingConfig.model_validate(store.read(run_id).config), load(folder), checkpoint)
+    return _judged(*opened(run_id))
 
 
 @torch.no_grad()

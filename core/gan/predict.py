@@ -6,7 +6,6 @@ Functions that take a run id read everything from the run's folder, so a page ca
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -21,7 +20,7 @@ from core.gan.config import GanConfig
 from core.gan.data import Samples, load
 from core.gan.session import networks, to_pictures
 from core.progress import Checkpoint
-from core.runs import checkpoints, store
+from core.runs import checkpoints
 
 JUDGED_POINTS, JUDGED_PICTURES = 5000, 2000  # samples of each kind for the verdict
 NEIGHBOURHOOD = 2000  # points used for precision and recall
@@ -88,21 +87,7 @@ class Trained:
         return self.discriminator.each(given, told, company=self.company).float().cpu().numpy()
 
 
-def opened(run_id: str) -> Trained:
-    """A run's networks; kept in memory until its checkpoint changes. Raises `UserError` if it has none yet."""
-    path = store.folder(run_id) / store.CHECKPOINT
-    if not path.is_file():
-        raise UserError("This run has no weights yet. Train it a little first.")
-    return _opened(run_id, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=6)
-def _opened(run_id: str, stamp: int) -> Trained:
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has no weights yet. Train it a little first.")
-    return Trained(GanConfig.model_validate(store.read(run_id).config), load(folder), saved)
+opened = checkpoints.opener(GanConfig, load, Trained)
 
 
 # the verdict
@@ -114,18 +99,17 @@ def verdict(config: GanConfig, data: Samples, checkpoint: Checkpoint) -> dict[st
     Returns JSON-ready facts: `names`, `scores[model][measure]`, `missing` (names of modes), `main` (the measure that
     decides), `beats`, `best_referee`, `sentence`.
     """
-    trained = Trained(config, data, checkpoint)
-    result = _points(trained) if data.points else _pictures(trained)
-    return result | judgement(result)
+    return _judged(Trained(config, data, checkpoint))
 
 
 def evaluate(run_id: str) -> dict[str, Any]:
     """The verdict of a run, from its folder. The worker calls it when a training ends."""
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has no weights yet.")
-    return verdict(GanConfig.model_validate(store.read(run_id).config), load(folder), saved)
+    return _judged(opened(run_id))
+
+
+def _judged(trained: Trained) -> dict[str, Any]:
+    result = _points(trained) if trained.data.points else _pictures(trained)
+    return result | judgement(result)
 
 
 def _points(trained: Trained) -> dict[str, Any]:

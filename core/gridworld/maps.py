@@ -283,9 +283,9 @@ ABOUT = {
     "keys": "Two keys, two doors, in order. What was picked up is part of the state.",
     "maze": "A random maze; make your own with another seed.",
     "portals": "Ice, a teleport, one-way cells and pits together.",
-    "coins": "Reward hacking: two cells that pay a little each time were meant as a hint. The best policy walks between them until "
+    "coins": "Reward hacking. Two cells that pay a little each time were meant as a hint. The best policy walks between them until "
     "time is up and never reaches the goal.",
-    "living": "Reward hacking: every step pays, so the best policy avoids the goal that would end it.",
-    "way_out": "Reward hacking: every step hurts, so the best policy jumps into the nearest pit.",
+    "living": "Reward hacking. Every step pays, so the best policy avoids the goal that would end it.",
+    "way_out": "Reward hacking. Every step hurts, so the best policy jumps into the nearest pit.",
 }
 HACKS = ("coins", "living", "way_out")

@@ -5,7 +5,6 @@ Functions that take a run id read everything from the run's folder, so a page ca
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Any
 
@@ -26,28 +25,14 @@ CPU = torch.device("cpu")
 NAMES = {"network": "learned policy", "random": "random policy", "shortest": "shortest path", "optimum": "exact optimum"}
 
 
-def opened(run_id: str) -> Session:
-    """A run as its checkpoint left it; kept in memory until that changes. Raises `UserError` if there is none yet."""
-    path = store.folder(run_id) / store.CHECKPOINT
-    if not path.is_file():
-        raise UserError("This run has learned nothing yet. Let it learn a little first.")
-    return _opened(run_id, path.stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=3)
-def _opened(run_id: str, stamp: int) -> Session:
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has learned nothing yet. Let it learn a little first.")
-    return revived(GridworldConfig.model_validate(store.read(run_id).config), load(folder), saved)
-
-
 def revived(config: GridworldConfig, task: Task, saved: Checkpoint) -> Session:
     """Agents, map and history of a checkpoint. Raises `UserError` if it does not fit."""
     session = Session(config, task, CPU)
     session.restore(saved)
     return session
+
+
+opened = checkpoints.opener(GridworldConfig, load, revived, keep=3)
 
 
 # the verdict

@@ -5,7 +5,6 @@ Functions that take a run id read everything from the run's folder, so a page ca
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from core.image.data import MOST_PHOTOS, Pictures, load
 from core.image.models import Classifier, probabilities
 from core.image.session import revived, seen
 from core.progress import Checkpoint
-from core.runs import checkpoints, store
+from core.runs import checkpoints
 
 BINS = 10  # of the calibration curve
 
@@ -42,22 +41,12 @@ class Trained:
         return torch.cat([self.network(part) for part in seen(self.config, values).split(500)])
 
 
-def opened(run_id: str) -> Trained:
-    """A run's network; kept in memory until its checkpoint changes. Raises `UserError` if it has none yet."""
-    path = store.folder(run_id) / store.CHECKPOINT
-    if not path.is_file():
-        raise UserError("This run has no weights yet. Train it a little first.")
-    return _opened(run_id, path.stat().st_mtime_ns)
+def restored(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> Trained:
+    """The network of a checkpoint. Raises `UserError` if it does not fit."""
+    return Trained(config, data, revived(config, data, checkpoint))
 
 
-@functools.lru_cache(maxsize=6)
-def _opened(run_id: str, stamp: int) -> Trained:
-    folder = store.folder(run_id)
-    saved = checkpoints.read(folder)
-    if saved is None:
-        raise UserError("This run has no weights yet. Train it a little first.")
-    config, data = ImageConfig.model_validate(store.read(run_id).config), load(folder)
-    return Trained(config, data, revived(config, data, saved))
+opened = checkpoints.opener(ImageConfig, load, restored)
 
 
 # the verdict
@@ -69,7 +58,7 @@ def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict
     Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `confusion` (rows: what it is), `precision` and `recall` by
     class, `calibration`, `temperature`, `beats`, `sentence`.
     """
-    return _judged(Trained(config, data, revived(config, data, checkpoint)))
+    return _judged(restored(config, data, checkpoint))
 
 
 def evaluate(run_id: str) -> dict[str, Any]:
