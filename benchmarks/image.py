@@ -2,8 +2,9 @@
 
     python -m benchmarks.image [--json] [--runs 5]
 
-Classes of one's own: three random classes with 20 pictures each from the CIFAR-10 test split, 100 more of each to be judged by,
-ten draws; left out where the file is not there.
+The networks that ship are judged on whole test sets: Fashion-MNIST from Debian's `dataset-fashion-mnist`, CIFAR-10 from
+`$MANABI_DATA/image/cifar10.parquet` (JPEGs). Classes of one's own: three random classes with 20 pictures each from the CIFAR-10 test
+split, 100 more of each to be judged by, ten draws. What needs a data set that is not there is left out.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
+import os
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from PIL import Image
 from torch.nn.functional import cross_entropy
 
 from benchmarks.report import Figure, main
+from core import datasets
 from core.image import backbone, baselines, predict, recognise
 from core.image.config import ImageConfig
 from core.image.data import Pictures, builtin
@@ -31,17 +35,30 @@ from core.image.models import network_of
 from core.image.session import revived, scaled
 from core.image.train import THREADS, train
 from core.pictures import cropped
+from core.runs import store
 
 CPU = torch.device("cpu")
-CIFAR = Path("../shared/data/image/cifar10.parquet")
+DATA = Path(os.environ.setdefault("MANABI_DATA", "../shared/data"))
+CIFAR = DATA / "image" / "cifar10.parquet"
+TUNED_DRAWS = 4  # of fine-tuning, which takes longer
 FIGURES = {
     "recognise_p50_ms": Figure("a photo of 640x427 pixels, from its bytes to the answer, median", "ms", 300),
     "network_ms": Figure("the network alone on one picture, median", "ms", 40),
+    "fashion_accuracy": Figure("the network that ships: accuracy on all 10,000 test pictures of Fashion-MNIST", "%", 94, True),
+    "fashion_params": Figure("and its weights", "", 100_000),
+    "fashion_train_s": Figure("and its training, as its run tells", "s"),
+    "cifar_accuracy": Figure("the network that ships: accuracy on the 10,000 test pictures of CIFAR-10, as JPEG", "%", 91, True),
+    "cifar_mirrored_accuracy": Figure("and with the mean of the picture and its mirror image", "%"),
+    "cifar_weights_mb": Figure("and the file of its weights", "MB", 10),
+    "cifar_train_s": Figure("and its training, as its run tells", "s"),
     "digits_accuracy": Figure("digits, the preset: held-out accuracy, median of the seeds", "%", 98.5, True),
     "digits_train_s": Figure("and its training", "s"),
     "own_classes_s": Figure("three classes of 20 pictures: features, training, judging", "s", 5),
     "own_classes_accuracy": Figure("their accuracy, mean of ten draws", "%"),
     "own_classes_baseline": Figure("logistic regression on their pixels", "%"),
+    "tuned_accuracy": Figure(f"accuracy fine-tuned, mean of {TUNED_DRAWS} draws", "%"),
+    "tuned_head_accuracy": Figure("a new head on the same draws", "%"),
+    "tuned_s": Figure("fine-tuning and judging", "s"),
     "photos_familiar": Figure("photos of the CIFAR-10 test split that count as familiar", "%"),
     "digits_unfamiliar": Figure("handwritten digits that do not", "%"),
     "fashion_unfamiliar": Figure("pictures of clothes that do not", "%"),
@@ -94,13 +111,37 @@ def digits(runs: int) -> dict[str, float]:
     return {"digits_accuracy": 100 * statistics.median(accuracy), "digits_train_s": statistics.median(seconds)}
 
 
-def own_classes(path: Path) -> dict[str, float]:
-    """Ten draws of three classes."""
+def fashion() -> dict[str, float]:
+    """The network that ships, on the whole test set."""
+    values, labels, known = datasets.fashion_whole()
+    if len(values) < 70_000:
+        print("Debian's dataset-fashion-mnist is not there: Fashion-MNIST is left out", file=sys.stderr)
+        return {}
+    trained = predict.opened("example-image-fashion")
+    right = trained.logits(values[known:]).argmax(1).numpy() == labels[known:]
+    count = sum(weights.numel() for weights in trained.network.parameters())
+    seconds = store.read("example-image-fashion").seconds
+    return {"fashion_accuracy": 100 * float(right.mean()), "fashion_params": count, "fashion_train_s": seconds}
+
+
+def cifar10() -> dict[str, float]:
+    """The network that ships, on the whole test split."""
+    run, trained, data = store.read("example-image-cifar10"), predict.opened("example-image-cifar10"), builtin("cifar10")
+    values, labels = data.held_out()
+    plain, mirrored = trained.logits(values).softmax(1), trained.logits(values[..., ::-1]).softmax(1)
+    return {
+        "cifar_accuracy": 100 * float((plain.argmax(1).numpy() == labels).mean()),
+        "cifar_mirrored_accuracy": 100 * float(((plain + mirrored).argmax(1).numpy() == labels).mean()),
+        "cifar_weights_mb": (store.folder(run.id) / store.CHECKPOINT).stat().st_size / 1e6,
+        "cifar_train_s": run.seconds,
+    }
+
+
+def draws(path: Path, count: int) -> Iterator[Pictures]:
+    """Three random classes of the CIFAR-10 test split, 20 pictures of each to learn from and 100 to be judged by."""
     table = pd.read_parquet(path)
     table = table[table["split"] == "test"]
-    config = ImageConfig.from_preset("Your photos")
-    seconds, mine, rival = [], [], []
-    for draw in range(10):
+    for draw in range(count):
         random = np.random.default_rng(draw)
         known: list[np.ndarray] = []
         apart: list[np.ndarray] = []
@@ -110,18 +151,35 @@ def own_classes(path: Path) -> dict[str, float]:
             known += pictures[:20]
             apart += pictures[20:]
         labels = np.concatenate([np.repeat(np.arange(3), 20), np.repeat(np.arange(3), 100)])
-        data = Pictures("cifar", np.stack(known + apart), labels, ("a", "b", "c"), 60)
-        began = time.perf_counter()
-        *_, last = train(config, data, device=CPU)
-        assert last.checkpoint
-        logits = predict.Trained(config, data, revived(config, data, last.checkpoint())).logits(data.values[60:])
-        seconds.append(time.perf_counter() - began)
-        mine.append(float(np.mean(logits.argmax(1).numpy() == labels[60:])))
-        rival.append(float(np.mean(baselines.answers(data)["logistic"] == labels[60:])))
+        yield Pictures("cifar", np.stack(known + apart), labels, ("a", "b", "c"), 60)
+
+
+def taught(preset: str, data: Pictures) -> tuple[float, float]:
+    """Accuracy on what was held out, and the seconds of training and judging."""
+    config = ImageConfig.from_preset(preset)
+    began = time.perf_counter()
+    *_, last = train(config, data, device=CPU)
+    assert last.checkpoint
+    values, labels = data.held_out()
+    logits = predict.Trained(config, data, revived(config, data, last.checkpoint())).logits(values)
+    return float(np.mean(logits.argmax(1).numpy() == labels)), time.perf_counter() - began
+
+
+def own_classes(path: Path) -> dict[str, float]:
+    """Ten draws of three classes; the first few fine-tuned too."""
+    heads, tuned, rival = [], [], []
+    for draw, data in enumerate(draws(path, 10)):
+        heads.append(taught("Your photos", data))
+        rival.append(float(np.mean(baselines.answers(data)["logistic"] == data.held_out()[1])))
+        if draw < TUNED_DRAWS:
+            tuned.append(taught("Your photos, fine-tuned", data))
     return {
-        "own_classes_s": statistics.median(seconds),
-        "own_classes_accuracy": 100 * statistics.fmean(mine),
+        "own_classes_s": statistics.median(seconds for _, seconds in heads),
+        "own_classes_accuracy": 100 * statistics.fmean(right for right, _ in heads),
         "own_classes_baseline": 100 * statistics.fmean(rival),
+        "tuned_accuracy": 100 * statistics.fmean(right for right, _ in tuned),
+        "tuned_head_accuracy": 100 * statistics.fmean(right for right, _ in heads[:TUNED_DRAWS]),
+        "tuned_s": statistics.median(seconds for _, seconds in tuned),
     }
 
 
@@ -170,9 +228,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = recognising(options.runs)
     bare_loop(20)
     found["loop_ratio"] = statistics.median(our_loop(100) / bare_loop(100) for _ in range(max(5, options.runs)))
-    found |= digits(options.runs)
+    found |= digits(options.runs) | fashion()
     if CIFAR.exists():
-        found |= own_classes(CIFAR) | familiarity(CIFAR)
+        found |= cifar10() | own_classes(CIFAR) | familiarity(CIFAR)
     else:
         print(f"{CIFAR} is not there: classes of one's own are left out", file=sys.stderr)
     return {name: found[name] for name in FIGURES if name in found}

@@ -8,15 +8,18 @@ import lzma
 import warnings
 import zipfile
 import zlib
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageOps
 
 from core.errors import UserError
 
-FORMATS = ("PNG", "JPEG", "WEBP")
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+FORMATS = ("PNG", "JPEG", "WEBP", "HEIF")
+PROJECT = "project.json"  # beside the pictures in a project file: no picture, and no problem
 MOST_ENTRIES = 20_000  # files in a zip
 MOST_UNPACKED = 500 * 2**20
 MOST_PIXELS = 40_000_000  # of one picture
@@ -28,6 +31,33 @@ def of_zip(content: bytes, size: int, colour: bool, most: int, least: int = 2) -
     Returns pictures (n, colours, size, size) uint8, the path of each inside the zip (for people: see `folder_of`), and what was left
     out or changed, in words. Raises `UserError` if fewer than `least` can be read.
     """
+    pictures: list[np.ndarray] = []
+    names: list[str] = []
+    problems: dict[str, list[str]] = {}
+    for name, _, picture in _pictures(content, most, problems):
+        pictures.append(cropped(picture, size, colour))
+        names.append(name)
+    worst = sorted(problems.items(), key=lambda problem: -len(problem[1]))[:5]
+    notes = [f"{len(files):,} file{'s' if len(files) > 1 else ''} ({_few(files)}): {what}." for what, files in worst]
+    if len(pictures) < least:
+        wanted = "at least two are needed" if least == 2 else "at least one is needed"
+        raise UserError(" ".join([f"{len(pictures)} picture{'s' * (len(pictures) != 1)} can be read here; {wanted}.", *notes]))
+    return np.stack(pictures), names, notes
+
+
+def readable(content: bytes, most: int) -> Iterator[tuple[str, bytes]]:
+    """The files of a zip that are pictures, in the order of `of_zip`: path, bytes as they are. Raises `UserError` for a damaged zip."""
+    for name, raw, _ in _pictures(content, most, {}):
+        yield name, raw
+
+
+def _few(files: list[str]) -> str:
+    """The first names of a list, for people."""
+    return ", ".join(PurePosixPath(name).name[:40] for name in files[:2]) + (", …" if len(files) > 2 else "")
+
+
+def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iterator[tuple[str, bytes, Image.Image]]:
+    """Path, bytes and picture of up to `most` files of a zip; the names of those left out or changed are in `problems`, by what is said."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -37,33 +67,28 @@ def of_zip(content: bytes, size: int, colour: bool, most: int, least: int = 2) -
         raise UserError(f"This zip holds {len(entries):,} files; at most {MOST_ENTRIES:,} are taken.")
     if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
         raise UserError(f"This zip unpacks to more than {MOST_UNPACKED // 2**20} MB.")
-    pictures: list[np.ndarray] = []
-    names: list[str] = []
-    problems = Counter[str]()
+    taken = 0
     for entry in entries:
         path = PurePosixPath(entry.filename)
-        if path.name.startswith(".") or "__MACOSX" in path.parts:
+        if path.name.startswith(".") or "__MACOSX" in path.parts or entry.filename == PROJECT:
             continue
-        if len(pictures) == most:
-            problems[f"the first {most:,} are taken"] += 1
+        if taken == most:
+            problems.setdefault(f"the first {most:,} are taken", []).append(entry.filename)
             continue
         try:
             with archive.open(entry) as file:
-                picture, notes = open_picture(file.read(entry.file_size + 1))
+                raw = file.read(entry.file_size + 1)
+            picture, notes = open_picture(raw)
         except UserError as error:
-            problems[str(error).rstrip(".")] += 1
+            problems.setdefault(str(error).rstrip("."), []).append(entry.filename)
             continue
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
-            problems["damaged or locked in the zip"] += 1
+            problems.setdefault("damaged or locked in the zip", []).append(entry.filename)
             continue
-        problems.update(note.rstrip(".") for note in notes)
-        pictures.append(cropped(picture, size, colour))
-        names.append(entry.filename[:200])
-    notes = [f"{count:,} file{'s' if count > 1 else ''}: {what}." for what, count in problems.most_common(5)]
-    if len(pictures) < least:
-        wanted = "at least two are needed" if least == 2 else "at least one is needed"
-        raise UserError(" ".join([f"{len(pictures)} picture{'s' * (len(pictures) != 1)} can be read here; {wanted}.", *notes]))
-    return np.stack(pictures), names, notes
+        for note in notes:
+            problems.setdefault(note.rstrip("."), []).append(entry.filename)
+        taken += 1
+        yield entry.filename[:200], raw, picture
 
 
 def folder_of(name: str) -> str:
@@ -81,12 +106,12 @@ def cropped(picture: Image.Image, size: int, colour: bool) -> np.ndarray:
 def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
     """A picture from untrusted bytes, upright, 8 bits, on white; and what was changed, in words.
 
-    Only PNG, JPEG and WebP, told from the content; pixels are counted before they are read. Raises `UserError`.
+    Only PNG, JPEG, WebP and HEIC, told from the content; pixels are counted before they are read. Raises `UserError`.
     """
     if content.startswith(b"PK"):
         raise UserError("A zip inside the zip is not opened.")
     if content.startswith(b"GIF8"):
-        raise UserError("GIF is not taken: bring PNG, JPEG or WebP.")
+        raise UserError("GIF is not taken: bring PNG, JPEG, WebP or HEIC.")
     notes = []
     try:
         with warnings.catch_warnings():
@@ -101,7 +126,7 @@ def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
     except Image.DecompressionBombError:
         raise UserError(f"A picture of more than {MOST_PIXELS // 10**6} million pixels is too large.") from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError):
-        raise UserError("Not a PNG, JPEG or WebP picture, or cut off.") from None
+        raise UserError("Not a PNG, JPEG, WebP or HEIC picture, or cut off.") from None
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # 16 bits and more: the brightest becomes white
         deep = np.asarray(picture, np.float64)
         picture = Image.fromarray((255 * (deep - deep.min()) / max(1.0, np.ptp(deep))).astype(np.uint8))

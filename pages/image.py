@@ -6,13 +6,17 @@ from core import source
 from core.image.config import SCRATCH, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
-from ui import explain, image_inside, image_use, image_views
+from ui import explain, image_fix, image_inside, image_use, image_views
 from ui.config_form import config_form
 from ui.image_data import PREFIX, data_block
 from ui.run_panel import begin, begin_now, run_head, run_panel
 from ui.session import current_run, guarded, look, show_message, warm_up
 
-EXAMPLE = "example-image-digits"
+EXAMPLES = {
+    "digits": ("example-image-digits", "a LeNet on handwritten digits"),
+    "cifar10": ("example-image-cifar10", "a ResNet that learned CIFAR-10"),
+    "fashion": ("example-image-fashion", "a ResNet of under 100,000 weights, which learned all of Fashion-MNIST"),
+}
 METRICS = source.constant("core.image.train", "METRICS")
 
 
@@ -24,9 +28,16 @@ def setup(data: Pictures | None) -> None:
         with st.expander("What augmentation makes of the pictures", icon=":material/auto_awesome_motion:", on_change="rerun") as shown:
             if shown.open:
                 image_views.preview(data, config.augment)
+    fits = bool(data and config) and image_views.suits(config, data)
     st.header("Train", divider="gray")
-    if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not (data and config)) and data and config:
+    if data and config and run and run.settled and image_views.same_network(run, config):
+        help = "Its weights are the beginning: after pictures were corrected or added, that is faster than from scratch."
+        if st.toggle("Go on from the run that is open", key="image_go_on", help=help):
+            config = config.updated({"warm": run.id})
+    if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not fits) and data and config:
         begin_now(PREFIX, [config], data)
+    if not data:
+        st.caption("First there must be pictures of at least two classes, under Data.")
 
 
 @guarded
@@ -49,34 +60,44 @@ with st.expander("Recognise a photo now", icon=":material/photo_camera:", expand
 st.header("Data", divider="gray")
 data = data_block()
 st.fragment(setup)(data)
+example, about = EXAMPLES.get(st.session_state.get("image_data", ""), EXAMPLES["digits"])
 if not run:
-    st.info("Nothing of yours is open. This is a finished example: a LeNet on handwritten digits.", icon=":material/lightbulb:")
-shown = run or store.read(EXAMPLE)
+    st.info(f"Nothing of yours is open. This is a finished example: {about}.", icon=":material/lightbulb:")
+shown = run or store.read(example)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
 run_head(family, ImageConfig, PREFIX, again=again)
 run_panel([shown], image_views.live, key=f"panel_{shown.id[-12:]}")
 explain.curves(METRICS)
 if shown.result == "ready":
     image_views.verdict(shown)
+    if shown.config.get("warm"):
+        image_fix.changed(shown)
+    if image_fix.possible(shown):
+        with st.expander("Correct what is labelled wrongly, and train on", icon=":material/healing:", on_change="rerun") as fixing:
+            if fixing.open:
+                st.fragment(image_fix.fix)(shown)
 with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun") as scrubber:
     if scrubber.open:
         st.fragment(image_views.history)(shown)
 
 has_weights = store.checkpoint_step(shown.id) > 0
-draw, use, inside, how = st.tabs(["Draw", "Use", "Look inside", "How it works"], on_change="rerun", key="image_tab")
-for tab, title, block in ((draw, "Draw", image_use.draw), (use, "Use", image_use.batch), (inside, "Look inside", image_inside.inside)):
-    if tab.open:
-        with tab:
+blocks = {"Draw": image_use.draw, "Use": image_use.batch, "Look inside": image_inside.inside}
+if image_views.data_of(shown.id).shape[0] != 1:  # drawing is for grey pictures
+    del blocks["Draw"]
+tabs = dict(zip([*blocks, "How it works"], st.tabs([*blocks, "How it works"], on_change="rerun", key="image_tab"), strict=True))
+for title, block in blocks.items():
+    if tabs[title].open:
+        with tabs[title]:
             st.header(title, divider="gray")
             if has_weights:
                 st.fragment(block)(shown)
             else:
                 st.caption("As soon as there are weights, this is open to you.")
-            if tab is use and has_weights:
+            if title == "Use" and has_weights:
                 st.fragment(image_use.try_photo)(shown)
                 explain.share(shown)
-if how.open:
-    with how:
+if tabs["How it works"].open:
+    with tabs["How it works"]:
         st.header("How it works", divider="gray")
         explain.readme("image")
         explain.settings_table(ImageConfig)

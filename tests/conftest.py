@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["STREAMLIT_CLIENT_SHOW_ERROR_DETAILS"] = "full"  # "none", as shipped, hides exceptions from AppTest too
 os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: two threads that wait for each other beside a busy neighbour take minutes
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +107,9 @@ def server(tmp_path_factory):
     started.stop()
 
 
+CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a green picture with a clock; nobody is asked
+
+
 @pytest.fixture(scope="session")
 def chromium():
     from playwright.sync_api import sync_playwright
@@ -114,7 +118,7 @@ def chromium():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"),
-            args=[*flags, "--disable-component-update", "--disable-sync"],
+            args=[*flags, "--disable-component-update", "--disable-sync", *CAMERA],
         )
         yield browser
         browser.close()

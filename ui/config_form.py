@@ -26,6 +26,11 @@ def apply(kind: type[Config], prefix: str, config: Config) -> None:
         st.session_state[key_of(prefix, name)] = getattr(config, name)
 
 
+def current(kind: type[Config], prefix: str) -> dict[str, Any]:
+    """What the widgets of a page say now, as they are; defaults where they were not shown yet."""
+    return {name: st.session_state.get(key_of(prefix, name), info.default) for name, info in kind.model_fields.items()}
+
+
 def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], None] | None = None) -> Config | None:
     """The form of a capability's settings; None (and a sentence) while they contradict each other.
 

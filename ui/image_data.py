@@ -2,52 +2,47 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.errors import UserError
+from core.image import cifar
 from core.image.config import ImageConfig
 from core.image.data import BUILTIN, Pictures, builtin
-from core.pictures import bundle
+from core.runs import limits
 from ui import config_form
-from ui.session import get_engine
+from ui.image_collect import PREFIX, brought
+from ui.image_views import data_of
+from ui.session import call
 from ui.sheets import png, sheet
-from ui.upload import uploader
 from ui.words import plain, say_error
 
-PREFIX = "image"
+FETCHING = 1800.0  # s that a download may take
 OWN = "Your own classes"
 PER_CLASS = 10  # pictures of a class that are shown
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)  # frozen, and large: copying it at each rerun would cost
-def _from_worker(upload_id: str, choices: str) -> Pictures:
-    found: Pictures = get_engine().call("core.image.own", "from_zip", seconds=60, upload_id=upload_id, **json.loads(choices))
-    return found
 
 
 def data_block() -> Pictures | None:
     """Let the visitor choose; returns the pictures, or None with a sentence on the page."""
     chosen = st.segmented_control(
         "Dataset",
-        [*BUILTIN, OWN],
+        [*(name for name in BUILTIN if BUILTIN[name].offered), OWN],
         format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
         default="digits",
         required=True,
         key=f"{PREFIX}_data",
         bind="query-params",
-        help="Two datasets come with Manabi and need no network. Or bring pictures of your own.",
+        help="The first two come with Manabi and need no network. Or bring pictures of your own.",
         on_change=_suit_settings,
         label_visibility="collapsed",
     )
     try:
-        found = builtin(str(chosen)) if chosen in BUILTIN else _brought()
+        found = builtin(str(chosen)) if chosen in BUILTIN else brought()
     except UserError as error:
         say_error(error)
+        return None
+    if found and not len(found.values):
+        _fetch()
         return None
     if found:
         if chosen in BUILTIN:
@@ -63,63 +58,22 @@ def _suit_settings() -> None:
     config_form.apply(ImageConfig, PREFIX, ImageConfig.from_preset(preset))
 
 
-def _brought() -> Pictures | None:
-    brought = uploader(
-        PREFIX,
-        label="A zip with a folder for each class",
-        kinds=["zip", "png", "jpg", "jpeg", "webp"],
-        help="PNG, JPEG or WebP. The name of the folder is the class: cats/1.jpg, cats/2.jpg, dogs/1.jpg.",
-        bundle=bundle,
+def _fetch() -> None:
+    """CIFAR-10 is not on this machine: what can be done."""
+    st.info(
+        f"CIFAR-10 does not come with Manabi; it is a download of {cifar.MEGABYTES} MB from its author. A network that has learned it "
+        "does: it is shown below while no run of yours is open, and needs no internet.",
+        icon=":material/cloud_download:",
     )
-    if brought is None:
-        st.caption("Twenty pictures a class are often enough for the new head on EfficientNet, which is chosen for you here.")
-        return None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control(
-            "Pixels a side",
-            [128, 32, 28],
-            format_func=lambda size: "photos (128)" if size == 128 else str(size),
-            default=128,
-            required=True,
-            key=f"{PREFIX}_size",
-            help="Photos for EfficientNet, or small pictures for a network from scratch.",
-        )
-        colour = st.toggle("Colour", True, key=f"{PREFIX}_colour")
-    choices: dict[str, Any] = {"size": kind, "colour": colour} | _looked_through(brought[0])
-    with st.spinner("Reading pictures …", show_time=True):
-        found = _from_worker(brought[0], json.dumps(choices))
-    return found
-
-
-def _looked_through(upload_id: str) -> dict[str, Any]:
-    """Let the visitor take bad pictures away and put others into the class where they belong."""
-    with st.expander("Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:"):
-        rows = pd.DataFrame(_listing(upload_id))
-        rows["keep"] = True
-        edited = st.data_editor(
-            rows,
-            key=f"{PREFIX}_editor_{upload_id}",
-            hide_index=True,
-            height=320,
-            row_height=64,
-            disabled=["number", "picture"],
-            column_config={
-                "picture": st.column_config.ImageColumn("picture"),
-                "class": st.column_config.TextColumn("class", max_chars=40, required=True),
-                "keep": st.column_config.CheckboxColumn("keep"),
-            },
-        )
-        moved = edited[edited["class"] != rows["class"]]
-        return {
-            "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
-            "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
-        }
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _listing(upload_id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = get_engine().call("core.image.own", "listing", seconds=60, upload_id=upload_id)
-    return found
+    if limits.demo():
+        return
+    help = "Needs internet and some minutes. Its checksum is compared; it stays on this server for all."
+    if st.button("Download CIFAR-10", icon=":material/download:", help=help):
+        with st.spinner("Downloading …", show_time=True):
+            call("core.image.cifar", "download", seconds=FETCHING)
+        if cifar.there():
+            data_of.clear()
+            st.rerun()
 
 
 def _say(data: Pictures) -> None:

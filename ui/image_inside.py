@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -9,114 +10,155 @@ import pandas as pd
 import streamlit as st
 
 from core import source
+from core.image.data import PHOTOS, photo
 from core.runs import store
-from ui import charts
-from ui.image_views import INTERPRET, data_of, held_out
+from ui import charts, maps
+from ui.image_views import ANATOMY, INTERPRET, OWN, PHOTO_KINDS, data_of
 from ui.live_plot import live_plot
 from ui.session import cached_call, run_stamp
-from ui.sheets import grey, overlaid, png, sheet, signed
+from ui.sheets import overlaid, png, sheet, signed
+from ui.upload import uploader
 from ui.words import plain
 
 MEANINGS = source.constant("core.image.explain", "METHODS")
-MOST_MAPS = 32
+ALIKE = 0.5  # rank correlation with the map of shuffled weights, above which a map does not show what was learned
+FLAT = 0.05  # of a curve of chances, between its ends
+SLOW = 90.0  # s that the explanations of a large network may take
+Layers = list[dict[str, Any]]
 
 
 def inside(run: store.Run) -> None:
-    """All blocks, for one held-out picture."""
-    if run.config["network"] == "EfficientNet, new head":
-        st.caption("Its head has one layer. What EfficientNet itself looks at is shown under Recognise.")
-        return
-    values, labels = held_out(run.id)
+    """All blocks, for a picture that was held out, an example photo or one's own."""
     data = data_of(run.id)
-    number = int(st.number_input("Picture", 0, len(values) - 1, 0, key=f"inside_{run.id[-12:]}", help="A picture that was held out."))
-    stamp = run_stamp(run)
-    st.image(png(sheet(values[number][None], 1), max(1, 120 // data.shape[1])), caption=f"It is: {plain(data.classes[labels[number]])}")
+    picture = _chosen(run)
+    if picture is not None:
+        look_into(run.id, run_stamp(run), picture, data.classes, run if data.train < len(data.values) else None)
+
+
+def look_into(run_id: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...], judged: store.Run | None) -> None:
+    """Every block for a picture uint8. run_id: "" for EfficientNet itself; judged: the run, if pictures were held out to judge by."""
+    key = run_id[-12:] or "imagenet"
+    stamp = f"{stamp}-{hashlib.sha256(picture.tobytes()).hexdigest()[:16]}"
     st.subheader("Every layer", anchor=False)
-    layers = cached_call(INTERPRET, "layers", stamp=stamp, run_id=run.id, number=number)
+    layers: Layers | None = cached_call(ANATOMY, "layers", stamp=stamp, run_id=run_id, picture=picture)
     if layers is None:
         return
-    _layers(layers)
+    chances = layers[-1]["values"]
+    best = int(chances.argmax())
+    st.markdown(f"The network says: **{plain(classes[best])}**, {chances[best]:.0%} sure.")
+    chosen = _atlas(key, layers)
     st.subheader("Down to the multiply", anchor=False)
-    _multiply(run, stamp, number, layers, values[number])
-    with st.expander("Kernel, stride, padding and dilation", icon=":material/grid_4x4:", on_change="rerun") as window:
+    _multiply(run_id, key, stamp, picture, layers, chosen, classes)
+    with st.expander("Kernel, stride, padding and dilation", icon=":material/grid_4x4:", on_change="rerun", key=f"window_{key}") as window:
         if window.open:
             _window()
     st.subheader("What mattered", anchor=False)
-    _explained(run, stamp, number, values[number], data.classes)
+    _explained(run_id, key, stamp, picture, classes)
     st.subheader("An attack", anchor=False)
-    _attack(run, stamp, number, data.classes)
-    if data.train < len(data.values):
+    _attack(run_id, key, stamp, picture, classes)
+    if judged:
         st.subheader("Filters switched off", anchor=False)
-        _filters_off(run, stamp, layers)
+        _filters_off(judged, run_stamp(judged), layers)
 
 
-def _layers(layers: list[dict[str, Any]]) -> None:
-    with st.grid(4, min_column_width=170):
-        for layer in layers:
-            values, count = layer["values"], layer["parameters"]
-            words = f"**{layer['name']}** · {' x '.join(map(str, values.shape))}" + (f" · {count:,} weights" if count else "")
-            with st.container(border=True):
-                st.caption(words)
-                if values.ndim == 3 and values.shape[1] > 1:
-                    maps = values[:MOST_MAPS]
-                    across = min(8, len(maps))
-                    st.image(png(sheet(grey(maps), across), max(1, 160 // (across * maps.shape[1]))))
-                else:
-                    flat = values.reshape(1, 1, -1)[:, :, :256]
-                    wide = int(np.ceil(flat.shape[2] ** 0.5))
-                    square = np.pad(flat.ravel(), (0, wide * wide - flat.shape[2])).reshape(1, wide, wide)
-                    st.image(png(sheet(signed(square), 1), max(1, 100 // wide)))
-
-
-def _multiply(run: store.Run, stamp: str, number: int, layers: list[dict[str, Any]], picture: np.ndarray) -> None:
-    names = [layer["name"] for layer in layers if layer["kind"] in {"Conv2d", "Sequential", "Residual", "MaxPool2d"}]
+def _chosen(run: store.Run) -> np.ndarray | None:
+    """Let the visitor choose the picture to look at.  # (colours, size, size) uint8"""
+    data, key = data_of(run.id), run.id[-12:]
+    values, labels = data.held_out()
+    ways = (["Held out"] if len(values) else []) + ["An example photo", "Your photo"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = str(st.selectbox("Layer", names, key=f"layer_{run.id[-12:]}", width=160))
-        shape = next(layer["values"].shape for layer in layers if layer["name"] == name)
-        channel = st.number_input("Map", 0, shape[0] - 1, 0, key=f"map_{name}_{run.id[-12:]}", width=110)
-        row = st.number_input("Row", 0, shape[1] - 1, shape[1] // 2, key=f"row_{name}_{run.id[-12:]}", width=110)
-        column = st.number_input("Column", 0, shape[2] - 1, shape[2] // 2, key=f"column_{name}_{run.id[-12:]}", width=110)
-    found = cached_call(
-        INTERPRET, "multiply", stamp=stamp, run_id=run.id, number=number, name=name, channel=int(channel), row=int(row), column=int(column)
+        way = st.segmented_control("Picture", ways, default=ways[0], required=True, key=f"inside_way_{key}")
+        if way == "Held out":
+            number = int(st.number_input("Number", 0, len(values) - 1, 0, key=f"inside_{key}", help="Of those held out.", width=130))
+        name = ""
+        if way == "An example photo":
+            name = str(st.segmented_control("Which", list(PHOTOS), default="A cat", required=True, key=f"inside_photo_{key}"))
+    if way == "Held out":
+        picture = np.asarray(values[number])
+        st.image(png(sheet(picture[None], 1), max(1, 96 // data.shape[1])), caption=f"It is: {plain(data.classes[labels[number]])}")
+        return picture
+    given = {"content": photo(name)} if name else _photo(key)
+    if not given:
+        return None
+    stamp = f"{name or given}-{data.shape}"
+    found: np.ndarray | None = cached_call(OWN, "picture", stamp=stamp, size=data.shape[1], colour=data.shape[0] == 3, **given)
+    if found is not None:
+        st.image(png(sheet(found[None], 1), max(1, 96 // data.shape[1])), caption="As the network gets it")
+    return found
+
+
+def _photo(key: str) -> dict[str, Any]:
+    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG or WebP; its middle is taken.")
+    return {"upload_id": brought[0]} if brought else {}
+
+
+def _atlas(key: str, layers: Layers) -> tuple[str, int]:
+    """All maps to click; returns the chosen layer and map."""
+    names = [layer["name"] for layer in layers if layer["kind"] in {"Conv2d", "Sequential", "MaxPool2d"}]
+    name, number = st.session_state.get(f"chosen_{key}", (names[0], 0))
+    if name not in names:
+        name, number = names[0], 0
+
+    def chose(layer: str, number: int) -> None:
+        if layer in names:
+            st.session_state[f"chosen_{key}"] = (layer, number)
+            st.session_state[f"layer_{key}"], st.session_state[f"map_{layer}_{key}"] = layer, number
+
+    st.caption(
+        "Click a map of a layer with a window, a convolution or pooling, to take it apart further down. Of a layer with many maps, the "
+        "first 16 or 32 are drawn; the number of any other can be typed."
     )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = str(st.selectbox("Layer", names, index=names.index(name), key=f"layer_{key}", width=220))
+        most = next(layer["shape"][0] for layer in layers if layer["name"] == name) - 1
+        number = int(st.number_input("Map", 0, most, 0, key=f"map_{name}_{key}", width=120, help=f"0 to {most}."))
+    st.session_state[f"chosen_{key}"] = (name, number)
+    whole = len(layers) <= 24
+    with st.container(height="content" if whole else 520, border=not whole):
+        maps.atlas(layers, key=f"atlas_{key}", pick=set(names), chosen=(name, number), chose=chose)
+    return name, number
+
+
+def _multiply(
+    run_id: str, key: str, stamp: str, picture: np.ndarray, layers: Layers, chosen: tuple[str, int], classes: tuple[str, ...]
+) -> None:
+    name, channel = chosen
+    depth_key = f"depth_{name}_{key}"
+    depth = int(st.session_state.get(depth_key, 0))
+    found = cached_call(ANATOMY, "computed", stamp=stamp, run_id=run_id, picture=picture, name=name, channel=channel, depth=depth)
     if found is None:
         return
-    window, kernel = found["window"], found["kernel"]
-    depth = 0
-    if len(window) > 1:
-        depth = int(
-            st.slider(
-                "Map below", 0, len(window) - 1, 0, key=f"depth_{name}_{run.id[-12:]}", help="The window has one layer for each map below."
-            )
-        )
-    columns = st.columns(4 if kernel is not None else 2, gap="medium")
-    with columns[0]:
-        st.caption("The window below")
-        st.dataframe(pd.DataFrame(window[depth]).style.format("{:.2f}"), hide_index=True, alt="The numbers in the window")
-    if kernel is not None:
-        with columns[1]:
-            st.caption("The filter")
-            st.dataframe(pd.DataFrame(kernel[depth]).style.format("{:.2f}"), hide_index=True, alt="The weights of the filter")
-        with columns[2]:
-            st.caption("Their products")
-            st.dataframe(pd.DataFrame(window[depth] * kernel[depth]).style.format("{:.2f}"), hide_index=True, alt="The products")
-    with columns[-1]:
-        if kernel is None:
-            st.metric("The largest", f"{found['sum']:.3f}")
-        else:
-            st.metric(
-                "Sum of all products and bias", f"{found['sum']:.3f}", help=f"Over {window.size} products; the bias is {found['bias']:.3f}."
-            )
-            for step in found["steps"]:
-                st.caption(f"after {step['what']}: **{step['value']:.3f}**")
-    if found["field"]:
-        top, left, bottom, right = found["field"]
-        shown = np.repeat(picture.mean(0, keepdims=True), 3, 0) * 0.35
-        shown[:, top:bottom, left:right] = picture.mean(0)[top:bottom, left:right]
-        st.image(
-            png(sheet(shown.astype(np.uint8)[None], 1), max(1, 140 // picture.shape[1])),
-            caption=f"Its receptive field: rows {top + 1} to {bottom}, columns {left + 1} to {right}",
-        )
+    maps.window(found, picture, key=f"slide_{key}", place=f"{stamp}-{name}-{channel}-{depth}", name=name, channel=channel)
+    if found["depths"] > 1:
+        words = "The window goes through all maps of the layer before; the numbers shown are of this one."
+        st.slider("Map of the layer before", 0, found["depths"] - 1, key=depth_key, help=words)
+    with st.expander("The last layer, and softmax", icon=":material/functions:", on_change="rerun", key=f"last_{key}") as last:
+        if last.open:
+            _softmax(run_id, key, stamp, picture, layers, classes)
+
+
+def _softmax(run_id: str, key: str, stamp: str, picture: np.ndarray, layers: Layers, classes: tuple[str, ...]) -> None:
+    """A logit as a sum of products, and the chances as shares of exponentials."""
+    logits = next(layer["values"] for layer in layers if layer["name"] == "output").astype(float)
+    order = np.argsort(-logits)[:10]
+    powers = np.exp(logits - logits.max())
+    kind = st.selectbox(
+        "Class", [int(n) for n in order], format_func=lambda n: plain(classes[n]), key=f"logit_{key}", help="The likeliest ten.", width=260
+    )
+    found = cached_call(ANATOMY, "weighed", stamp=stamp, run_id=run_id, picture=picture, name="output", unit=int(kind))
+    if found is None:
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.caption(f"Its logit is the sum of {found['count']:,} products and a bias; these weigh most.")
+        st.dataframe(pd.DataFrame(found["products"]).style.format(precision=3), hide_index=True, alt="The products that weigh most")
+        st.caption(f"All products {found['sum'] - found['bias']:.3f} + bias {found['bias']:.3f} = **{found['sum']:.3f}**")
+    with right:
+        st.caption("Softmax: exp(logit) over the sum of all.")
+        rows = {"class": [plain(classes[n]) for n in order], "logit": logits[order], "exp(logit)": np.exp(logits[order])}
+        table = pd.DataFrame(rows | {"chance": powers[order] / powers.sum()})
+        st.dataframe(table.style.format(precision=3), hide_index=True, alt="Logits, their exponentials and the chances")
+        st.caption(f"The sum of all {len(logits):,} is {np.exp(logits).sum():.3f}.")
 
 
 def _window() -> None:
@@ -140,47 +182,60 @@ def _window() -> None:
     across[padding : padding + size, padding : padding + size] = 0.45
     taken = place * stride + dilation * np.arange(kernel)
     across[np.ix_(taken, taken)] = 1.0
-    st.image(
-        png(sheet(signed(across[None]), 1), max(4, 240 // len(across))),
-        caption="Orange: what one place takes. Pale: the zeros around the input.",
-    )
+    made = np.full((out, out), 0.45)
+    made[place, place] = 1.0
+    with st.container(horizontal=True):
+        for grid, words in ((across, "Orange: what one place takes. Pale: the zeros around the input."), (made, "The output: that place.")):
+            cells = signed(grid[None]).transpose(2, 3, 0, 1)[..., None, None].reshape(-1, 3, 1, 1)
+            large = cells.repeat(14, 2).repeat(14, 3)  # a cell of 14 pixels, with a line around it
+            st.image(png(sheet(large, len(grid))), caption=words, width=min(260, 15 * len(grid)))
 
 
-def _explained(run: store.Run, stamp: str, number: int, picture: np.ndarray, classes: tuple[str, ...]) -> None:
-    asked = st.selectbox(
-        "For the class", ["the one it answers", *classes], key=f"asked_{run.id[-12:]}", help="What speaks for another class?"
-    )
-    kind = -1 if asked == "the one it answers" else classes.index(str(asked))
-    found = cached_call(INTERPRET, "explained", stamp=stamp, run_id=run.id, number=number, kind=kind)
+def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...]) -> None:
+    few = classes if len(classes) <= 60 else ()  # of a thousand classes, the answer is explained
+    asked = "the one it answers"
+    if few:
+        asked = str(st.selectbox("For the class", [asked, *few], key=f"asked_{key}", help="What speaks for another class?"))
+    kind = classes.index(asked) if asked in classes else -1
+    with st.spinner("Five methods, on the network and on its shuffled copy …", show_time=True):
+        found = cached_call(INTERPRET, "explained", stamp=stamp, run_id=run_id, picture=picture, kind=kind, seconds=SLOW)
     if found is None:
         return
+    seen = found["picture"]
     st.caption(
         f"For {plain(classes[found['kind']])}, which it gives {found['chances'][found['kind']]:.0%}. Orange speaks for it, blue against it."
     )
+    if max(float(np.ptp(facts[curve])) for facts in found["methods"].values() for curve in ("deletion", "insertion")) < FLAT:
+        st.caption(":material/warning: Even an all-grey picture gets this answer, so deletion and insertion tell nothing here.")
     with st.grid(5, min_column_width=150):
         for name, facts in found["methods"].items():
             with st.container(border=True):
-                st.image(png(sheet(overlaid(picture, facts["map"])[None], 1), max(1, 150 // picture.shape[1])), caption=name)
+                st.image(png(sheet(overlaid(seen, facts["map"])[None], 1), max(1, 150 // seen.shape[1])), caption=name)
                 drop, rise = float(facts["deletion"].mean()), float(facts["insertion"].mean())
-                lies = facts["same"] > 0.5
+                lies = facts["same"] > ALIKE
                 st.caption(MEANINGS[name])
                 st.caption(f"Deletion {drop:.2f} (low is good), insertion {rise:.2f} (high is good).")
                 warning = ": do not trust it" if lies else ""
-                st.caption(f":material/{'error' if lies else 'check'}: {facts['same']:.2f} like the map of shuffled weights{warning}")
-    chart = charts.figure(title="Deletion: the chance while the hottest pixels turn grey", height=260, uirevision=run.id)
-    for name, facts in found["methods"].items():
-        charts.add_line(chart, np.linspace(0, 100, len(facts["deletion"])), facts["deletion"], name)
-    live_plot(chart, key=f"deletion_{run.id}")
+                words = f"{facts['same']:.2f} like the map of shuffled weights (at most {ALIKE:g}){warning}"
+                st.caption(f":material/{'error' if lies else 'check'}: {words}")
+    for curve, title in (
+        ("deletion", "Deletion: chance by % turned grey"),
+        ("insertion", "Insertion: chance by % shown"),
+    ):
+        chart = charts.figure(title=title, height=260, uirevision=key)
+        for name, facts in found["methods"].items():
+            charts.add_line(chart, np.linspace(0, 100, len(facts[curve])), facts[curve], name)
+        live_plot(chart, key=f"{curve}_{key}")
 
 
-def _attack(run: store.Run, stamp: str, number: int, classes: tuple[str, ...]) -> None:
+def _attack(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         epsilon = st.slider(
-            "Epsilon", 0.0, 0.5, 0.1, 0.01, key=f"epsilon_{run.id[-12:]}", help="How far a pixel may move, of a range of 2.", width=300
+            "Epsilon", 0.0, 0.5, 0.1, 0.01, key=f"epsilon_{key}", help="How far a pixel may move, of a range of 2.", width=300
         )
-        kind = st.segmented_control("Attack", ["FGSM", "PGD"], default="FGSM", required=True, key=f"attack_{run.id[-12:]}")
+        kind = st.segmented_control("Attack", ["FGSM", "PGD"], default="FGSM", required=True, key=f"attack_{key}")
     steps = 1 if kind == "FGSM" else 20
-    found = cached_call(INTERPRET, "attacked", stamp=stamp, run_id=run.id, number=number, epsilon=float(epsilon), steps=steps)
+    found = cached_call(INTERPRET, "attacked", stamp=stamp, run_id=run_id, picture=picture, epsilon=float(epsilon), steps=steps)
     if found is None:
         return
     zoom = max(1, 140 // found["before"].shape[1])
@@ -194,14 +249,14 @@ def _attack(run: store.Run, stamp: str, number: int, classes: tuple[str, ...]) -
         st.image(png(sheet(signed(moved[None]), 1), zoom), caption="What was changed")
 
 
-def _filters_off(run: store.Run, stamp: str, layers: list[dict[str, Any]]) -> None:
-    names = [layer["name"] for layer in layers if layer["values"].ndim == 3 and layer["name"] != "input"]
+def _filters_off(run: store.Run, stamp: str, layers: Layers) -> None:
+    names = [layer["name"] for layer in layers if len(layer["shape"]) == 3 and layer["name"] != "input"]
     left, right = st.columns([1, 2], gap="large")
     with left:
         name = str(st.selectbox("Of layer", names, key=f"off_layer_{run.id[-12:]}"))
-        count = next(layer["values"].shape[0] for layer in layers if layer["name"] == name)
+        count = next(layer["shape"][0] for layer in layers if layer["name"] == name)
         off = st.multiselect("Maps switched off", list(range(count)), default=[0], key=f"off_{name}_{run.id[-12:]}")
-    found = cached_call(INTERPRET, "without_filters", stamp=stamp, run_id=run.id, name=name, channels=[int(n) for n in off])
+    found = cached_call(INTERPRET, "without_filters", stamp=stamp, run_id=run.id, name=name, channels=[int(n) for n in off], seconds=SLOW)
     if found is None:
         return
     with right:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -11,67 +10,88 @@ import streamlit as st
 from PIL import Image
 
 from core import source
+from core.image.config import HEAD
+from core.image.data import PHOTOS, photo
 from core.pictures import bundle, cropped
-from core.runs import store, uploads
+from core.runs import limits, store, uploads
 from ui import explain
-from ui.image_views import INTERPRET, PREDICT, data_of
+from ui.image_inside import look_into
+from ui.image_views import INTERPRET, PHOTO_KINDS, PREDICT, data_of
 from ui.session import cached_call, call, run_stamp
 from ui.sheets import overlaid, png, sheet, signed
 from ui.upload import uploader
 from ui.words import plain
 
 RECOGNISE = "core.image.recognise"
-EXAMPLES = {"A temple": "china.jpg", "A flower": "flower.jpg"}  # photos that scikit-learn brings, CC BY 2.0
 CANVAS = 280
+FETCHING = 600.0  # s that a download may take
 FAMILIAR = source.constant(RECOGNISE, "FAMILIAR")
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _example(name: str) -> bytes:
-    from sklearn.datasets import load_sample_image
-
-    buffer = io.BytesIO()
-    Image.fromarray(load_sample_image(name)).save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
 
 
 def recognise() -> None:
     """Name a photo among a thousand classes, without any training."""
-    st.caption("EfficientNet, trained on 1.3 million photos, names what it sees. Nothing is trained here; no network is needed.")
+    st.caption("EfficientNet, trained on 1.3 million photos, names what it sees. Nothing is trained here, and no internet is needed.")
     ways = ["Example", "Your photo", "Camera"]
     way = st.segmented_control("Photo", ways, default=ways[0], required=True, key="image_way", label_visibility="collapsed")
-    photo: dict[str, Any] = {}  # what the worker is told: bytes, or the id of an upload, which need not travel
+    given: dict[str, Any] = {}  # what the worker is told: bytes, or the id of an upload, which need not travel
     stamp = ""
     if way == "Example":
-        name = st.segmented_control("Which", list(EXAMPLES), default="A flower", required=True, key="image_example")
-        photo, stamp = {"content": _example(EXAMPLES[str(name)])}, str(name)
+        name = st.segmented_control("Which", list(PHOTOS), default="A cat", required=True, key="image_example")
+        given, stamp = {"content": photo(str(name))}, str(name)
     elif way == "Your photo":
         brought = uploader(
             "image_photo",
             label="A photo",
-            kinds=["png", "jpg", "jpeg", "webp"],
+            kinds=PHOTO_KINDS,
             help="PNG, JPEG or WebP; it is cut to the square in its middle.",
         )
         if brought:
-            photo, stamp = {"upload_id": brought[0]}, brought[0]
+            given, stamp = {"upload_id": brought[0]}, brought[0]
     else:
         shot = st.camera_input("Take a photo", key="image_camera", help="The picture goes to this server only; no file of it is kept.")
         if shot:
-            photo, stamp = {"content": shot.getvalue()}, str(shot.file_id)
-    if not photo:
+            given, stamp = {"content": shot.getvalue()}, str(shot.file_id)
+    if not given:
         return
-    found = cached_call(RECOGNISE, "named", stamp=stamp, **photo)
+    found = cached_call(RECOGNISE, "named", stamp=stamp, **given)
     if found is not None:
-        _named(photo, stamp, found)
+        _named(stamp, found)
+        if not limits.demo():
+            with st.expander(
+                "Ask another network, from the hub", icon=":material/cloud_download:", on_change="rerun", key="image_hub"
+            ) as hub:
+                if hub.open:
+                    _hub(given)
 
 
-def _named(photo: dict[str, Any], stamp: str, found: dict[str, Any]) -> None:
+def _hub(given: dict[str, Any]) -> None:
+    """A network of timm's from the hub, for who has internet."""
+    st.caption(
+        "Any network of timm on the Hugging Face hub, in the revision that you name: its weights are fetched once, as safetensors, and "
+        "kept by this server. Needs internet. The commit stands on the repository's page under Files, History."
+    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        repository = st.text_input("Repository", placeholder="timm/mobilenetv3_small_100.lamb_in1k", key="image_hub_name", width=320)
+        revision = st.text_input("Revision", placeholder="the commit, 40 digits", key="image_hub_revision", width=320, max_chars=40)
+        asked = st.button("Fetch and ask", icon=":material/download:", disabled=not (repository and revision))
+    if not asked:
+        return
+    with st.spinner("Fetching and asking …", show_time=True):
+        found = call("core.image.hub", "named", seconds=FETCHING, repository=repository, revision=revision, **given)
+    if found is None:
+        return
+    bar = st.column_config.ProgressColumn("chance", min_value=0, max_value=1, format="percent")
+    st.dataframe(pd.DataFrame(found["top"]), hide_index=True, column_config={"chance": bar}, alt="The five likeliest classes")
+    st.caption(f"{found['weights']:,} weights.")
+
+
+def _named(stamp: str, found: dict[str, Any]) -> None:
     for note in found["notes"]:
         st.caption(f":material/build: {plain(note)}")
     left, middle, right = st.columns([1, 1, 2], gap="large")
     best = found["top"][0]
     with left:
-        st.image(png(sheet(found["photo"][None], 1)), caption="As the network sees it")
+        st.image(png(sheet(found["photo"][None], 1)), caption="As the network sees it: the square in its middle")
     with right:
         if not found["familiar"]:
             st.warning("This does not look like anything I know: the names below are guesses.", icon=":material/question_mark:")
@@ -86,9 +106,13 @@ def _named(photo: dict[str, Any], stamp: str, found: dict[str, Any]) -> None:
         kind = st.selectbox("Where does it see", names, key="image_why", help="Grad-CAM for one of the five.")
     with middle:
         number = found["top"][names.index(kind)]["class"]
-        heat = cached_call(RECOGNISE, "why", stamp=f"{stamp}-{number}", kind=number, **photo)
+        heat = cached_call(RECOGNISE, "why", stamp=f"{stamp}-{number}", kind=number, photo=found["photo"])
         if heat is not None:
-            st.image(png(sheet(overlaid(found["photo"], heat["maps"]["Grad-CAM"])[None], 1)), caption=f"What speaks for {plain(kind)}")
+            st.image(png(sheet(overlaid(found["photo"], heat)[None], 1)), caption=f"What speaks for {plain(kind)}: tested below")
+    with st.expander("Look inside EfficientNet: every layer", icon=":material/layers:", on_change="rerun", key="image_deep") as deep:
+        if deep.open:
+            classes: tuple[str, ...] = cached_call(RECOGNISE, "classes", stamp="") or ()
+            look_into("", "imagenet", found["photo"], classes, None)
 
 
 def draw(run: store.Run) -> None:
@@ -96,10 +120,7 @@ def draw(run: store.Run) -> None:
     from streamlit_drawable_canvas import st_canvas
 
     data = data_of(run.id)
-    if data.shape[0] != 1:
-        st.caption("This network learned coloured pictures; drawing is for grey ones, such as the digits.")
-        return
-    left, right = st.columns([1, 2], gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
         drawing = st_canvas(
             stroke_width=26,
@@ -112,7 +133,8 @@ def draw(run: store.Run) -> None:
         )
     with right:
         if drawing.image_data is None or not drawing.json_data or not drawing.json_data.get("objects"):
-            st.info("Draw a digit. The network names it as you draw.", icon=":material/draw:")
+            what = "a digit" if data.builtin == "digits" else f"one of: {', '.join(plain(name) for name in data.classes[:10])}"
+            st.info(f"Draw {what}. The network names it as you draw.", icon=":material/draw:")
             return
         small = as_digit(np.asarray(drawing.image_data)[..., :3].mean(-1), data.shape[1])
         found = call(PREDICT, "classify", run_id=run.id, values=small)
@@ -125,7 +147,7 @@ def draw(run: store.Run) -> None:
         bar = st.column_config.ProgressColumn("chance", min_value=0, max_value=1, format="percent")
         st.dataframe(frame, hide_index=True, column_config={"chance": bar}, alt="Chances of the classes for the drawing")
         st.image(png(sheet(small, 1), max(1, 96 // data.shape[1])), caption="As the network sees it")
-        if run.config["network"] != "EfficientNet, new head" and st.toggle(
+        if run.config["network"] != HEAD and st.toggle(
             "Morph it until the answer flips", key=f"flip_{run.id[-12:]}", help="The smallest edit of the drawing that changes the answer."
         ):
             _flip(run, small, found["classes"])
@@ -166,7 +188,7 @@ def batch(run: store.Run) -> None:
     brought = uploader(
         "image_batch",
         label="Pictures to name",
-        kinds=["zip", "png", "jpg", "jpeg", "webp"],
+        kinds=["zip", *PHOTO_KINDS],
         help="A zip, or several pictures.",
         bundle=bundle,
     )
@@ -181,7 +203,9 @@ def batch(run: store.Run) -> None:
     frame = pd.DataFrame(
         {"picture": found["names"], "class": [data.classes[n] for n in found["chances"].argmax(1)], "sure": found["chances"].max(1)}
     )
-    st.dataframe(frame, hide_index=True, alt="The class of every picture")
+    percent = st.column_config.ProgressColumn("sure", min_value=0, max_value=1, format="percent")
+    st.dataframe(frame, hide_index=True, column_config={"sure": percent}, alt="The class of every picture")
+    st.caption("It always names one of its classes, whatever it is shown, and may be very sure of it.")
     st.download_button("As CSV", explain.safe_csv(frame), "classes.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
 

@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.image.config import HEAD, TUNED, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from core.runs.metrics import Curve
 from ui import charts
+from ui.config_form import apply
 from ui.live_plot import live_plot
 from ui.session import cached_call, run_stamp
 from ui.sheets import grey, png, sheet, signed
 from ui.words import plain
 
-PREDICT, INTERPRET = "core.image.predict", "core.image.interpret"
+PREDICT, INTERPRET, ANATOMY, OWN = "core.image.predict", "core.image.interpret", "core.image.anatomy", "core.image.own"
+PHOTO_KINDS = ["png", "jpg", "jpeg", "webp", "heic", "heif"]
 MOST_MAPS = 16  # of a layer, drawn live
+ENOUGH = 50  # pictures, to speak of calibration
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -26,6 +30,32 @@ def data_of(run_id: str) -> Pictures:
     """The pictures of a run, from its folder."""
     found: Pictures = store.dataset(run_id)
     return found
+
+
+def suits(config: ImageConfig | None, data: Pictures | None) -> bool:
+    """Whether the network is one for these pictures; if not, what would be is offered."""
+    if not config or not data:
+        return False
+    photos = data.shape[1] > 32
+    if not photos and config.network != TUNED:
+        return True
+    if photos and (config.network == HEAD or (config.network == TUNED and data.shape[0] == 3)):
+        return True
+    words = "photos" if photos else "small pictures"
+    st.warning(f"{config.network} is not for {words} of {data.shape[1]}x{data.shape[2]} pixels.", icon=":material/warning:")
+    preset = "Your photos" if photos else "Small photos"
+    st.button(
+        f"Take {ImageConfig.from_preset(preset).network} instead",
+        key="image_suit",
+        icon=":material/tune:",
+        on_click=lambda: apply(ImageConfig, "image", ImageConfig.from_preset(preset)),
+    )
+    return False
+
+
+def same_network(run: store.Run, config: ImageConfig) -> bool:
+    """Whether settings ask for the network that a run trained: its weights could be the beginning."""
+    return (run.config["network"], run.config["width"]) == (config.network, config.width) and store.checkpoint_step(run.id) > 0
 
 
 def held_out(run_id: str) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +73,7 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
             for part, color in (("train", charts.QUIET), ("val", charts.NETWORK)):
                 if f"{part}/{what}" in curves:
                     at, values = charts.thin(curves[f"{part}/{what}"], 300)
-                    name = "batch" if part == "train" else "held out"
+                    name = "train: the batch" if part == "train" else "val: held out"
                     charts.add_line(chart, at.astype(np.int32), values, name, color=color)
             live_plot(chart, key=f"{what}_{run.id}")
     steps = store.sample_steps(run.id)
@@ -66,11 +96,13 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
             st.image(png(sheet(signed(filters), 8), max(4, 160 // (8 * filters.shape[1]))), caption=f"Filters of the first layer, {when}")
         with right:
             names = sorted(name for name in sample if name.startswith("maps."))[:6]
-            for column, name in zip(st.columns(max(1, len(names))), names, strict=False):
-                maps = sample[name].astype(np.float32)[:MOST_MAPS]
-                with column:
+            with st.grid(max(1, len(names)), min_column_width=90):
+                for name in names:
+                    maps = sample[name].astype(np.float32)[:MOST_MAPS]
                     st.image(png(sheet(grey(maps), 4), max(1, 120 // (4 * maps.shape[1]))), caption=f"{name[8:]}, of the first picture")
-    answers = sample["answers"].astype(np.float32)
+    answers = sample["answers"].astype(np.float32)[: len(values)]
+    if not len(answers):
+        return
     rows = [
         {"it is": data.classes[labels[n]], "answer": data.classes[int(chances.argmax())], "sure": float(chances.max())}
         for n, chances in enumerate(answers)
@@ -120,6 +152,10 @@ def verdict(run: store.Run) -> None:
     table = pd.DataFrame({result["names"][key]: found for key, found in result["scores"].items()}).T
     bar = st.column_config.ProgressColumn("accuracy", min_value=0, max_value=1, format="percent")
     st.dataframe(table, column_config={"accuracy": bar}, alt="Accuracy of the network and of every simple way")
+    if not len(data_of(run.id).values):
+        st.caption(f"The pictures of {plain(run.data)} are not on this machine, so the pictures behind these figures can't be opened.")
+        _table(run, result)
+        return
     with st.expander("What it confuses", icon=":material/grid_on:", on_change="rerun") as confusion:
         if confusion.open:
             st.fragment(_confusion)(run, result)
@@ -134,9 +170,13 @@ def verdict(run: store.Run) -> None:
 def _confusion(run: store.Run, result: dict[str, Any]) -> None:
     classes = [plain(name) for name in data_of(run.id).classes]
     st.caption("Rows: what it is. Columns: what the network says. Choose a cell to see the pictures in it.")
-    table = pd.DataFrame(result["confusion"], index=classes, columns=classes)
+    table = _matrix(result, classes)
     chosen = st.dataframe(
-        table, key=f"confusion_{run.id[-12:]}", on_select="rerun", selection_mode="single-cell", alt="Confusion matrix on held-out pictures"
+        shaded(table),
+        key=f"confusion_{run.id[-12:]}",
+        on_select="rerun",
+        selection_mode="single-cell",
+        alt="Confusion matrix on held-out pictures",
     )
     cells = chosen["selection"]["cells"]
     if cells:
@@ -147,8 +187,34 @@ def _confusion(run: store.Run, result: dict[str, Any]) -> None:
             _strip(found["pictures"], f"{classes[row]}, named {classes[said]}; the surest first")
         elif found is not None:
             st.caption("No picture lies in this cell.")
+    _by_class(result, classes)
+
+
+def _matrix(result: dict[str, Any], classes: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(result["confusion"], index=classes, columns=classes)
+
+
+def shaded(table: pd.DataFrame) -> Any:
+    """A table of counts, each cell the darker the larger its share of the row."""
+    share = table.div(table.sum(axis=1).clip(lower=1), axis=0)
+    return table.style.apply(lambda _: share.map(lambda part: f"background-color: rgba(46, 134, 222, {0.75 * part:.2f})"), axis=None)
+
+
+def _by_class(result: dict[str, Any], classes: list[str]) -> None:
     scores = pd.DataFrame({"precision": result["precision"], "recall": result["recall"]}, index=classes)
     st.dataframe(scores.style.format("{:.1%}"), alt="Precision and recall of each class")
+
+
+def _table(run: store.Run, result: dict[str, Any]) -> None:
+    """What it confuses and how sure it may be, where the pictures are not there."""
+    classes = [plain(name) for name in data_of(run.id).classes]
+    with st.expander("What it confuses", icon=":material/grid_on:"):
+        st.caption("Rows: what it is. Columns: what the network says.")
+        st.dataframe(shaded(_matrix(result, classes)), alt="Confusion matrix on held-out pictures")
+        _by_class(result, classes)
+    with st.expander("How sure it may be", icon=":material/target:", on_change="rerun") as sure:
+        if sure.open:
+            _calibration(run, result)
 
 
 def _strip(pictures: np.ndarray, caption: str) -> None:
@@ -158,7 +224,13 @@ def _strip(pictures: np.ndarray, caption: str) -> None:
 
 
 def _calibration(run: store.Run, result: dict[str, Any]) -> None:
+    judged = sum(result["calibration"]["as it is"]["count"])
+    if judged < ENOUGH:
+        st.caption(f"{judged} pictures are too few to say how sure it may be: at least {ENOUGH} are needed.")
+        return
     chart = charts.figure(title="When it says so sure, how often is it right?", height=320, uirevision=run.id)
+    charts.axis(chart, "xaxis", title="how sure it says it is")
+    charts.axis(chart, "yaxis", title="how often it is right")
     charts.add_line(chart, np.array([0.0, 1.0]), np.array([0.0, 1.0]), "perfect", color=charts.QUIET, dash="dot")
     for (name, found), color in zip(result["calibration"].items(), (charts.RIVAL, charts.NETWORK), strict=False):
         there = np.array(found["count"]) > 0
@@ -176,6 +248,8 @@ def _mistakes(run: store.Run) -> None:
         st.caption("It makes none on the pictures held out.")
         return
     classes = data_of(run.id).classes
+    if found["count"] > len(found["pictures"]):
+        st.caption(f"The {len(found['pictures'])} surest of {found['count']:,}.")
     with st.grid(8, min_column_width=90):
         for picture, sure, said, truth in zip(found["pictures"], found["sure"], found["said"], found["truth"], strict=True):
             st.image(

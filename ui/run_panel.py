@@ -238,13 +238,10 @@ def _after(run: store.Run, key: str, mine: bool) -> None:
                 help="Go on from the last checkpoint, as if it had never ended.",
                 on_click=guarded(lambda: get_engine().resume(run.id, visitor())),
             )
-        st.button(
-            "Close",
-            key=f"{key}_close",
-            icon=":material/close:",
-            help="Back to the example. The run stays on the Runs page.",
-            on_click=lambda: link(f"{run.capability}_run", ""),
-        )
+        help = "Back to the example. The run stays on the Runs page."
+        if st.button("Close", key=f"{key}_close", icon=":material/close:", help=help):
+            link(f"{run.capability}_run", "")
+            st.rerun()  # the whole page: this panel is a fragment of it
 
 
 @guarded

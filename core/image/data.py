@@ -13,6 +13,7 @@ import numpy as np
 
 from core import datasets
 from core.errors import UserError
+from core.image import cifar
 
 FILES = ("pictures.json", "pictures.npz")  # what `save` writes into a run folder
 MOST_PICTURES, MOST_PHOTOS, MOST_CLASSES = 12_000, 2000, 50  # photos: pictures of more than 32 pixels
@@ -57,17 +58,48 @@ class Builtin:
     title: str
     about: str
     preset: str
+    offered: bool = True  # on the page; others are for the command line
 
 
 BUILTIN = {
     "digits": Builtin("Handwritten digits", "1,797 digits of 8x8 pixels, from scikit-learn. Half are held out.", "Digits"),
     "fashion": Builtin("Fashion-MNIST", "12,000 pictures of clothes, 28x28, ten kinds. Half are held out.", "Fashion"),
+    "fashion-whole": Builtin(
+        "Fashion-MNIST, all of it",
+        "All 70,000 pictures, where Debian's package has laid them. 10,000 are held out.",
+        "Fashion, all of it",
+        offered=False,
+    ),
+    "cifar10": Builtin("CIFAR-10", "60,000 photos of 32x32 pixels, ten kinds. 10,000 are held out.", "Small photos"),
 }
+
+PHOTOS = {"A cat": "cat.jpg", "A cup of coffee": "coffee.jpg", "A temple": "china.jpg", "A flower": "flower.jpg"}
+
+
+def photo(title: str) -> bytes:
+    """One of the `PHOTOS` as JPEG. The first two lie here, the others come with scikit-learn."""
+    path = datasets.BUILTIN / "photos" / PHOTOS[title]
+    if not path.exists():
+        import sklearn.datasets
+
+        path = Path(sklearn.datasets.__file__).parent / "images" / PHOTOS[title]
+    return path.read_bytes()
+
+
+def builtin(name: str) -> Pictures:
+    """A built-in dataset. Raises `UserError` for an unknown name.
+
+    CIFAR-10 does not come with Manabi: where it is not on this machine, it has classes and no pictures.
+    """
+    if name == "cifar10":
+        absent = np.zeros((0, 3, 32, 32), np.uint8), np.zeros(0, np.int64)
+        values, labels = cifar.pictures() if cifar.there() else absent
+        return Pictures("CIFAR-10", values, labels, cifar.CLASSES, len(values) * 5 // 6, builtin=name)
+    return _kept(name)
 
 
 @cache
-def builtin(name: str) -> Pictures:
-    """A built-in dataset. Raises `UserError` for an unknown name."""
+def _kept(name: str) -> Pictures:
     if name == "digits":
         values, labels = datasets.digits()
         order = np.random.default_rng(0).permutation(len(values))
@@ -75,6 +107,9 @@ def builtin(name: str) -> Pictures:
     if name == "fashion":
         values, labels = datasets.fashion()
         return Pictures("Fashion-MNIST", values, labels, datasets.FASHION_CLASSES, len(values) // 2, builtin=name)
+    if name == "fashion-whole":
+        values, labels, train = datasets.fashion_whole()
+        return Pictures("Fashion-MNIST", values, labels, datasets.FASHION_CLASSES, train, builtin=name)
     raise UserError(f"There is no built-in dataset called '{name[:40]}'.")
 
 

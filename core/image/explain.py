@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Network = Callable[[Tensor], Tensor]
+AT_ONCE = 1_200_000  # numbers of pictures that a gradient is taken of at once: memory
 STEPS = 32  # of integrated gradients and of SmoothGrad
 NOISE = 0.15  # of the range of a picture: SmoothGrad
 PARTS = 16  # steps of a deletion or insertion curve
@@ -63,10 +64,12 @@ def grad_cam_plus(network: nn.Module, layer: nn.Module, picture: Tensor, kind: i
 
 def _gradient(network: Network, pictures: Tensor, kind: int) -> Tensor:
     """How the class's logit changes with each pixel.  # (n, colours, h, w)"""
-    with torch.enable_grad():
-        given = pictures.clone().requires_grad_(True)
-        (found,) = torch.autograd.grad(network(given)[:, kind].sum(), given)
-    return found
+    found = []
+    for part in pictures.split(max(1, AT_ONCE // pictures[0].numel())):
+        with torch.enable_grad():
+            given = part.clone().requires_grad_(True)
+            found += torch.autograd.grad(network(given)[:, kind].sum(), given)
+    return torch.cat(found)
 
 
 def integrated_gradients(network: Network, picture: Tensor, kind: int, steps: int = STEPS) -> Tensor:
@@ -115,14 +118,14 @@ METHODS = {
 }
 
 
-def maps_of(network: nn.Module, layer: nn.Module, picture: Tensor, kind: int) -> dict[str, np.ndarray]:
-    """Every method's map of one picture.  # name -> (h, w) float32"""
+def maps_of(network: nn.Module, layer: nn.Module, picture: Tensor, kind: int, steps: int = STEPS) -> dict[str, np.ndarray]:
+    """Every method's map of one picture; integrated gradients and SmoothGrad in so many steps.  # name -> (h, w) float32"""
     found = {
         "Grad-CAM": grad_cam(network, layer, picture, kind),
         "Grad-CAM++": grad_cam_plus(network, layer, picture, kind),
-        "Integrated gradients": integrated_gradients(network, picture, kind),
-        "SmoothGrad": smooth_grad(network, picture, kind),
-        "Occlusion": occlusion(network, picture, kind),
+        "Integrated gradients": integrated_gradients(network, picture, kind, steps),
+        "SmoothGrad": smooth_grad(network, picture, kind, steps),
+        "Occlusion": occlusion(network, picture, kind, max(2, picture.shape[2] // (7 if steps == STEPS else 4))),
     }
     return {name: value.detach().numpy().astype(np.float32) for name, value in found.items()}
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from core import source
-from core.image.config import ImageConfig
+from core.image.config import HEAD, ImageConfig
 from core.image.data import load
 from core.image.predict import opened
 from core.image.session import seen
@@ -17,7 +17,7 @@ from core.runs import store
 
 _HEAD = '''"""Reproduces the accuracy of an image classifier trained with Manabi, from its weights alone.
 
-    pip install torch numpy safetensors
+    pip install torch numpy safetensors timm
     python reproduce.py
 
 Needs beside it: checkpoint.safetensors and held_out.npz.
@@ -35,6 +35,7 @@ from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 ImageConfig = SimpleNamespace
+HEAD, TUNED = "EfficientNet, new head", "EfficientNet, fine-tuned"
 
 '''
 _MAIN = '''
@@ -72,7 +73,7 @@ def onnx(run_id: str) -> bytes:
     Of a new head only the head: `features` (batch, 1280) of EfficientNet -> `logits`.
     """
     trained = opened(run_id)
-    given = "features" if trained.config.network == "EfficientNet, new head" else "pictures"
+    given = "features" if trained.config.network == HEAD else "pictures"
     example = seen(trained.config, trained.data.values[:2])
     buffer = io.BytesIO()
     torch.onnx.export(
@@ -100,7 +101,7 @@ def files(run_id: str) -> dict[str, bytes]:
         "accuracy": result.get("scores", {}).get("network", {}).get("accuracy", 0.0),
     }
     buffer = io.BytesIO()
-    given = seen(config, values).numpy() if config.network == "EfficientNet, new head" else values
+    given = seen(config, values).numpy() if config.network == HEAD else values
     np.savez_compressed(buffer, given=given, labels=labels)
     script = "\n\n".join([_HEAD.rstrip() + "\n", source.body("core.image.models"), _MAIN.format(facts=json.dumps(facts))])
     return {"network.onnx": onnx(run_id), "held_out.npz": buffer.getvalue(), "reproduce.py": script.encode()}

@@ -1,4 +1,4 @@
-"""The networks: three small ones that are trained from scratch, and a new head for EfficientNet. All map pictures to logits.
+"""The networks: small ones that are trained from scratch, and a new head for EfficientNet. All map pictures to logits.
 
 Each is a sequence of named layers, so that what flows between them can be looked at: `network.layers`.
 """
@@ -6,11 +6,12 @@ Each is a sequence of named layers, so that what flows between them can be looke
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.image.config import ImageConfig
+from core.image.config import HEAD, TUNED, ImageConfig
 
 
 class Residual(nn.Module):
@@ -95,6 +96,28 @@ def resnet(colours: int, size: int, width: int, classes: int) -> Classifier:
     )
 
 
+def resnet_early(colours: int, size: int, width: int, classes: int) -> Classifier:
+    """A ResNet that halves its maps before it widens them: most of its work is done on small maps (after He et al. 2016, Page 2018)."""
+    half, middle, last = max(1, width // 2), 3 * width, width * 7 // 2
+    return Classifier(
+        OrderedDict(
+            conv1=convolution(colours, half),
+            conv2=convolution(half, width),
+            pool1=nn.MaxPool2d(2),
+            block1=Residual(width),
+            conv3=convolution(width, middle),
+            pool2=nn.MaxPool2d(2),
+            block2=Residual(middle),
+            conv4=convolution(middle, last),
+            pool3=nn.MaxPool2d(2) if size >= 16 else nn.Identity(),
+            block3=Residual(last),
+            strongest=nn.AdaptiveMaxPool2d(1),
+            flatten=nn.Flatten(),
+            output=nn.Linear(last, classes),
+        )
+    )
+
+
 def head(classes: int, features: int = 1280) -> Classifier:
     """A linear layer on the features of a network that is not trained.  # (batch, features) -> (batch, classes)
 
@@ -106,11 +129,32 @@ def head(classes: int, features: int = 1280) -> Classifier:
     return Classifier(OrderedDict(norm=nn.BatchNorm1d(features, affine=False), output=output))
 
 
+def whole(body: Any, after: Classifier | None = None) -> Classifier:
+    """EfficientNet, layer by layer (Tan and Le 2019), with another network's layers on its features in place of its own last one.
+
+    body: timm's network, whose layers are taken as they are.
+    """
+    layers: OrderedDict[str, nn.Module] = OrderedDict(stem=nn.Sequential(body.conv_stem, body.bn1))
+    layers |= {f"block{n}": block for n, block in enumerate((block for stage in body.blocks for block in stage), 1)}
+    layers |= OrderedDict(head=nn.Sequential(body.conv_head, body.bn2), mean=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
+    layers |= after.layers.named_children() if after else {"output": body.classifier}
+    return Classifier(layers).eval()
+
+
+def efficientnet(classes: int) -> Classifier:
+    """EfficientNet-Lite0 without weights, for other classes: all of it learns on.  # (batch, 3, 128, 128) -> (batch, classes)"""
+    import timm
+
+    return whole(timm.create_model("tf_efficientnet_lite0", pretrained=False, num_classes=classes))
+
+
 def network_of(config: ImageConfig, shape: tuple[int, int, int], classes: int) -> Classifier:
     """The network that the settings ask for, for pictures of a shape (colours, size, size)."""
-    if config.network == "EfficientNet, new head":
+    if config.network == HEAD:
         return head(classes)
-    kinds = {"LeNet": lenet, "VGG": vgg, "ResNet": resnet}
+    if config.network == TUNED:
+        return efficientnet(classes)
+    kinds = {"LeNet": lenet, "VGG": vgg, "ResNet": resnet, "ResNet, early pooling": resnet_early}
     return kinds[config.network](shape[0], shape[1], config.width, classes)
 
 

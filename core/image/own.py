@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,10 +18,13 @@ from PIL import Image
 
 from core import pictures
 from core.errors import UserError
-from core.image.data import MOST_CLASSES, Pictures, most, split
-from core.runs import uploads
+from core.image.data import MOST_CLASSES, MOST_PICTURES, SIZES, Pictures, most, split
+from core.runs import store, uploads
 
 NO_FOLDER = "no folder"
+MOST_SETTINGS = 100_000  # bytes of a project's settings that are read
+COLLECTION = "Pictures collected here.zip"
+KEPT = 512  # pixels a side of a picture that is added to a collection
 LISTED, THUMBNAIL = 300, 64  # pictures of a zip that are looked through, pixels a side
 
 
@@ -43,7 +50,7 @@ def _zip(upload_id: str) -> bytes:
 
 def listing(upload_id: str) -> list[dict[str, Any]]:
     """The first pictures of a zip to look through: number in the zip, class, a small picture as a data URL."""
-    values, paths, _ = pictures.of_zip(_zip(upload_id), THUMBNAIL, True, LISTED)
+    values, paths, _ = pictures.of_zip(_zip(upload_id), THUMBNAIL, True, LISTED, 1)
     found = []
     for n, (picture, path) in enumerate(zip(values, paths, strict=True)):
         buffer = io.BytesIO()
@@ -51,6 +58,109 @@ def listing(upload_id: str) -> list[dict[str, Any]]:
         url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
         found.append({"number": n, "class": pictures.folder_of(path) or NO_FOLDER, "picture": url})
     return found
+
+
+def collected(
+    upload_id: str,
+    kind: str,
+    contents: Mapping[str, bytes],
+    left_out: Sequence[int] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> tuple[str, list[str]]:
+    """Put more pictures, by name, into a class of a collection, an upload ("" for a new one); returns the id of the larger one.
+
+    They are kept as JPEG of at most 512 pixels a side; what is no picture is left out, and said in the second part of the answer.
+    left_out, renamed: what was changed by hand so far (see `from_zip`), made to last. Raises `UserError` if none is a picture, the class
+    has no name, or the collection grows too large.
+    """
+    name = named(kind)
+    if not name:
+        raise UserError("Give the class a name first.")
+    files = project_files(upload_id, left_out, renamed) if upload_id else {}
+    problems = []
+    for title, content in contents.items():
+        try:
+            shown = pictures.open_picture(content)[0]
+        except UserError as error:
+            problems.append(f"{title[:60]}: {error}")
+            continue
+        shown.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
+        buffer = io.BytesIO()
+        shown.save(buffer, "JPEG", quality=90)
+        files[f"{name}/{len(files):05d}.jpg"] = buffer.getvalue()
+    if len(problems) == len(contents):
+        raise UserError(" ".join(problems[:3]) or "No picture was brought.")
+    return uploads.save(zipped(files), uploads.title(upload_id) if upload_id else COLLECTION), problems
+
+
+def named(kind: str) -> str:
+    """A class's name as a folder's: no slash, no dot in front, up to 40 characters."""
+    return " ".join(kind.replace("/", " ").replace("\\", " ").split()).lstrip(". ")[:40]
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip, pictures as they are."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return buffer.getvalue()
+
+
+def project_files(upload_id: str, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """The pictures of an upload as they were brought, in the folder of their class; what was taken away by hand is gone."""
+    changed, gone = renamed or {}, set(left_out)
+    found: dict[str, bytes] = {}
+    for n, (path, content) in enumerate(pictures.readable(_zip(upload_id), MOST_PICTURES)):
+        if n not in gone:
+            kind = named(changed.get(str(n), pictures.folder_of(path))) or NO_FOLDER
+            found[f"{kind}/{len(found):05d}{PurePosixPath(path).suffix.lower()[:6]}"] = content
+    return found
+
+
+def project(
+    upload_id: str,
+    settings: Mapping[str, Any],
+    size: int = 128,
+    colour: bool = True,
+    left_out: Sequence[int] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> bytes:
+    """A project file: the pictures in folders, and `project.json` with the settings. Brought again, it opens as it was left."""
+    facts = json.dumps({"manabi": "image", "settings": dict(settings), "size": size, "colour": colour}, indent=1)
+    return zipped({pictures.PROJECT: facts.encode(), **project_files(upload_id, left_out, renamed)})
+
+
+def project_in(upload_id: str) -> dict[str, Any]:
+    """What a project file says: `settings`, as untrusted as a link's, and `size` and `colour`; {} for any other zip."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(_zip(upload_id))) as archive, archive.open(pictures.PROJECT) as file:
+            found = json.loads(file.read(MOST_SETTINGS))
+            settings, size, colour = dict(found["settings"]), found.get("size", 128), found.get("colour", True)
+    except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error, zipfile.BadZipFile):
+        return {}
+    return {"settings": settings, "size": size if size in SIZES else 128, "colour": bool(colour)}
+
+
+def corrected(run_id: str, changes: Mapping[str, str]) -> Pictures:
+    """The pictures of a run with other classes: row in its dataset -> class, "" to take the picture away. New classes may be named.
+
+    Raises `UserError` if fewer than two classes remain.
+    """
+    data = store.dataset(run_id)
+    kinds = [changes.get(str(n), data.classes[label]) for n, label in enumerate(data.labels)]
+    classes = tuple(dict.fromkeys([*data.classes, *(named(kind) for kind in changes.values() if named(kind))]))
+    kept = np.array([bool(named(kind)) for kind in kinds])
+    labels = np.array([classes.index(named(kind)) if named(kind) in classes else 0 for kind in kinds], np.int64)[kept]
+    if len(np.unique(labels)) < 2 or len(classes) > MOST_CLASSES:
+        raise UserError("There must remain pictures of at least two classes, and not too many of them.")
+    note = f"{len(changes)} picture{'s were' if len(changes) > 1 else ' was'} corrected by hand."
+    return Pictures(data.name, data.values[kept], labels, classes, int(kept[: data.train].sum()), notes=(note,))
+
+
+def picture(size: int, colour: bool, content: bytes = b"", upload_id: str = "") -> np.ndarray:
+    """The square in the middle of one photo, from its bytes or of an upload.  # (3 or 1, size, size) uint8"""
+    return pictures.cropped(pictures.open_picture(content or uploads.content(upload_id))[0], size, colour)
 
 
 def labelled(name: str, values: np.ndarray, kinds: list[str], notes: list[str]) -> Pictures:

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 from torch.nn import functional as F
 
 from core import pictures
 from core.errors import UserError
 from core.image import baselines
-from core.image.config import ImageConfig
+from core.image.config import HEAD, ImageConfig
 from core.image.data import MOST_PHOTOS, Pictures, load
 from core.image.models import Classifier, probabilities
-from core.image.session import revived, seen
+from core.image.session import AT_ONCE, revived, seen
 from core.progress import Checkpoint
 from core.runs import checkpoints
 
@@ -38,7 +39,10 @@ class Trained:
         """Pictures uint8 (n, colours, size, size) -> logits (n, classes)."""
         if not len(values):
             return torch.zeros(0, len(self.data.classes))
-        return torch.cat([self.network(part) for part in seen(self.config, values).split(500)])
+        if self.config.network == HEAD:
+            return self.network(seen(self.config, values))  # EfficientNet's features are remembered
+        parts = range(0, len(values), AT_ONCE)
+        return torch.cat([self.network(seen(self.config, values[start : start + AT_ONCE])) for start in parts])
 
 
 def restored(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> Trained:
@@ -68,13 +72,13 @@ def evaluate(run_id: str) -> dict[str, Any]:
 
 def _judged(trained: Trained) -> dict[str, Any]:
     config, data = trained.config, trained.data
-    values, truth = data.held_out()
+    values, truth = data.held_out()[0], np.array(data.held_out()[1])
     if not len(values):
         return {"scores": {}, "names": {}, "beats": False, "sentence": "No pictures were held out, so nothing can be said of its accuracy."}
     logits = trained.logits(values)
     said = logits.argmax(1).numpy()
-    scores = {"network": float((said == truth).mean())}
-    scores |= {name: float((found == truth).mean()) for name, found in baselines.answers(data).items()}
+    right = {"network": said == truth} | {name: found == truth for name, found in baselines.answers(data).items()}
+    scores = {name: float(found.mean()) for name, found in right.items()}
     confusion = np.zeros((len(data.classes),) * 2, int)
     np.add.at(confusion, (truth, said), 1)
     half = len(truth) // 2  # the temperature is found on one half and judged on the other
@@ -92,20 +96,30 @@ def _judged(trained: Trained) -> dict[str, Any]:
             "with temperature": calibration(probabilities(logits[half:], heat).numpy(), truth[half:]),
         },
     }
-    return result | judgement(config, scores, len(truth))
+    return result | judgement(config, right)
 
 
-def judgement(config: ImageConfig, scores: dict[str, float], count: int) -> dict[str, Any]:
-    """One sentence with numbers, and how sure they are."""
-    rivals = {name: score for name, score in scores.items() if name != "network"}
-    best = max(rivals, key=lambda name: rivals[name])
-    mine, beats = scores["network"], scores["network"] > rivals[best]
-    low, high = interval(round(mine * count), count)
+def judgement(config: ImageConfig, right: dict[str, np.ndarray]) -> dict[str, Any]:
+    """One sentence with numbers, and how sure they are. right: by model, whether it named each picture rightly.
+
+    `chance`: how often two equally good models would differ so much on these pictures (McNemar 1947, exact); below 5 % one beats the other.
+    """
+    scores = {name: float(found.mean()) for name, found in right.items()}
+    best = max((name for name in scores if name != "network"), key=lambda name: scores[name])
+    mine, count, rival = scores["network"], len(right["network"]), f"{baselines.NAMES[best]} ({100 * scores[best]:.1f} %)"
+    only_mine, only_theirs = int((right["network"] & ~right[best]).sum()), int((right[best] & ~right["network"]).sum())
+    chance = float(binomtest(only_mine, only_mine + only_theirs).pvalue) if only_mine + only_theirs else 1.0
+    beats = mine > scores[best] and chance < 0.05
+    if beats or mine <= scores[best]:
+        words = f"{'beats' if beats else 'does not beat'} {rival}"
+    else:
+        words = f"is ahead of {rival}, but not by more than chance allows"
+    low, high = (f"{100 * share:.{1 if count >= 1000 else 0}f}" for share in interval(round(mine * count), count))
     sentence = (
-        f"{config.network} names {100 * mine:.1f} % of {count:,} held-out pictures rightly (with 95 % certainty {100 * low:.0f} to "
-        f"{100 * high:.0f} %) and {'beats' if beats else 'does not beat'} {baselines.NAMES[best]} ({100 * rivals[best]:.1f} %)."
+        f"{config.network} names {100 * mine:.1f} % of {count:,} held-out pictures rightly (with 95 % certainty {low} to {high} %) and "
+        f"{words}."
     )
-    return {"beats": beats, "best_referee": best, "sentence": sentence}
+    return {"beats": beats, "best_referee": best, "chance": chance, "sentence": sentence}
 
 
 def interval(right: int, count: int) -> tuple[float, float]:
@@ -180,4 +194,51 @@ def mistakes(run_id: str, most: int = 24) -> dict[str, Any]:
     said = chances.argmax(1)
     wrong = np.flatnonzero(said != labels)
     wrong = wrong[np.argsort(-chances[wrong, said[wrong]])][:most]
-    return {"pictures": values[wrong], "sure": chances[wrong, said[wrong]], "said": said[wrong], "truth": labels[wrong]}
+    return {
+        "count": int((said != labels).sum()),
+        "pictures": values[wrong],
+        "sure": chances[wrong, said[wrong]],
+        "said": said[wrong],
+        "truth": labels[wrong],
+    }
+
+
+# train, explain, fix
+
+ASKED = 6000  # pictures of each half that are looked at for wrong labels
+
+
+def suspects(run_id: str, most: int = 24) -> dict[str, Any]:
+    """Pictures whose label the network believes least, in either half: perhaps the label is wrong.
+
+    `rows`: their place in the dataset; pictures uint8; `label`, `said`: classes; `chance` that it gives the label; `known`: learned from.
+    """
+    trained = opened(run_id)
+    data = trained.data
+    asked = np.r_[: min(ASKED, data.train), data.train : min(data.train + ASKED, len(data.values))]
+    chances = probabilities(trained.logits(data.values[asked])).numpy()
+    believed = chances[np.arange(len(asked)), data.labels[asked]]
+    order = np.argsort(believed)[:most]
+    rows = asked[order]
+    facts = {"label": data.labels[rows], "said": chances[order].argmax(1), "chance": believed[order], "known": rows < data.train}
+    return {"rows": rows, "pictures": data.values[rows], **facts}
+
+
+def changed(run_id: str, most: int = 12) -> dict[str, Any]:
+    """A run beside the one whose weights it began with, on its own held-out pictures: accuracies, what was mended, what was spoiled.
+
+    `before`, `after`: accuracy; `mended`, `spoiled`: numbers; `mended_pictures`, `spoiled_pictures` uint8, up to `most`. Raises `UserError`
+    if it began with no other run's weights, or that run is gone.
+    """
+    trained = opened(run_id)
+    if not trained.config.warm:
+        raise UserError("This run began with weights of its own.")
+    earlier = opened(trained.config.warm)
+    values, truth = trained.data.held_out()
+    names = np.array([trained.data.classes.index(name) if name in trained.data.classes else -1 for name in earlier.data.classes])
+    old = names[earlier.logits(values).argmax(1).numpy()] == truth
+    new = trained.logits(values).argmax(1).numpy() == truth
+    found: dict[str, Any] = {"before": float(old.mean()), "after": float(new.mean())} if len(truth) else {"before": 0.0, "after": 0.0}
+    for name, rows in (("mended", new & ~old), ("spoiled", old & ~new)):
+        found |= {name: int(rows.sum()), f"{name}_pictures": values[np.flatnonzero(rows)[:most]]}
+    return found

@@ -37,15 +37,14 @@ def named(content: bytes = b"", upload_id: str = "") -> dict[str, Any]:
     return {"top": top, "energy": energy, "familiar": energy >= FAMILIAR, "photo": photo[0], "notes": notes}
 
 
-def why(kind: int, content: bytes = b"", upload_id: str = "", fast: bool = True) -> dict[str, Any]:
-    """What mattered in a photo for a class: Grad-CAM and, unless `fast`, the other methods.  # name -> (224, 224) float32"""
+def classes() -> tuple[str, ...]:
+    """The names of the 1,000 classes."""
+    return tuple(entry["name"] for entry in backbone.labels())
+
+
+def why(kind: int, photo: np.ndarray) -> np.ndarray:
+    """What mattered for a class in a photo (3, 224, 224) uint8, as `named` gives it: Grad-CAM.  # (224, 224) float32"""
     torch.set_num_threads(1)
     network: Any = backbone.load()
-    picture = backbone.prepared(_photo(content or uploads.content(upload_id))[0])
-    maps = {"Grad-CAM": explain.grad_cam(network, network.bn2, picture, kind).numpy()}
-    if not fast:
-        maps["Grad-CAM++"] = explain.grad_cam_plus(network, network.bn2, picture, kind).numpy()
-        maps["Integrated gradients"] = explain.integrated_gradients(network, picture, kind, 12).detach().numpy()
-        maps["SmoothGrad"] = explain.smooth_grad(network, picture, kind, 8).detach().numpy()
-        maps["Occlusion"] = explain.occlusion(network, picture, kind, 56).numpy()
-    return {"maps": {name: heat.astype(np.float32) for name, heat in maps.items()}}
+    found: np.ndarray = explain.grad_cam(network, network.bn2, backbone.prepared(photo[None]), kind).numpy().astype(np.float32)
+    return found

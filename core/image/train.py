@@ -36,20 +36,21 @@ def train(
     run = Session(config, data, device)
     if resume:
         run.restore(resume)
-    run.network.train()
+    run.learning()
     while run.step < config.steps:
         pictures, labels = run.batch()  # (batch, colours, size, size) or features (batch, 1280), (batch,)
-        for group in run.optimiser.param_groups:
-            group["lr"] = run.rate()
-        logits = run.network(pictures)  # (batch, classes)
+        rate = run.rate()
+        logits = run.logits(pictures)  # (batch, classes)
         loss = cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-        run.optimiser.zero_grad()
+        for optimiser in run.optimisers.values():
+            optimiser.zero_grad()
         loss.backward()
         run.finite(loss.item())
-        run.optimiser.step()
+        for optimiser in run.optimisers.values():
+            optimiser.step()
 
         metrics = {"train/loss": loss.item(), "train/accuracy": (logits.argmax(1) == labels).float().mean().item()}
-        metrics["train/learning_rate"] = run.rate()
+        metrics["train/learning_rate"] = rate
         run.step += 1
         if run.due:
             metrics |= run.measure()

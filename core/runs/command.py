@@ -16,6 +16,8 @@ from core.device import prepare
 from core.progress import Progress, Update
 from core.runs import checkpoints, files, store, worker
 
+MOST_MOMENTS, MOST_ROWS = 12, 2000  # of a training that ships
+
 
 def main(capability: str, *, data: str, names: str) -> None:
     """Train on a built-in dataset; print the progress and the verdict, or save the whole run into a folder.
@@ -46,12 +48,26 @@ def _save(capability: str, config: Any, dataset: Any, target: Path) -> None:
     if saved:  # what ships is to be used, not resumed: the optimiser's moments would double its size
         kept = {name: value for name, value in saved.tensors.items() if "optimiser" not in name and not name.startswith("random.")}
         checkpoints.write(folder, type(saved)(kept, saved.state))
+    _thin(folder)
     if (target / "label.txt").exists():  # a name that people gave it stays
         shutil.copy(target / "label.txt", folder / "label.txt")
     shutil.rmtree(target, ignore_errors=True)
     (folder / files.RESERVE).unlink()
     shutil.move(folder, target)
     print(json.loads((target / store.RESULT).read_bytes())["sentence"])
+
+
+def _thin(folder: Path) -> None:
+    """Of a long training, a few moments and every so many rows of metrics are enough to replay it."""
+    moments = sorted((folder / "samples").glob("*.safetensors"))
+    kept = {round(n * (len(moments) - 1) / (MOST_MOMENTS - 1)) for n in range(MOST_MOMENTS)}
+    for n, path in enumerate(moments):
+        if len(moments) > MOST_MOMENTS and n not in kept:
+            path.unlink()
+    rows = (folder / store.METRICS).read_text(encoding="utf-8").splitlines()
+    step = -(-len(rows) // MOST_ROWS)
+    lines = [row for n, row in enumerate(rows) if n % step == 0 or n == len(rows) - 1 or "val/" in row]
+    files.write_whole(folder / store.METRICS, "\n".join(lines) + "\n")
 
 
 def _print(capability: str, config: Any, dataset: Any) -> None:

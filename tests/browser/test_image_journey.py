@@ -20,7 +20,7 @@ def photo(size=(300, 200), format="PNG"):
 
 def test_recognise_a_photo_and_refuse_what_is_none(server, page):
     page.goto(f"{server.url}/image")
-    page.get_by_text("daisy").first.wait_for()
+    page.get_by_text("Egyptian cat").first.wait_for()
     page.get_by_text("A temple").click()
     page.get_by_text(re.compile("palace.*residence")).first.wait_for()
     page.get_by_text("Your photo").click()
@@ -32,12 +32,59 @@ def test_recognise_a_photo_and_refuse_what_is_none(server, page):
     assert page.errors == []
 
 
+def slide_the_window(page):
+    """Choose a map by a click, go over it by keyboard and by itself: the numbers follow."""
+    page.get_by_role("button", name="conv2, map 2").click()
+    window = page.locator(".window")
+    page.get_by_text("Map 2 of conv2").wait_for()
+    out = page.get_by_role("application", name=re.compile("Map 2 of conv2"))
+    out.focus()
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft"):
+        before = window.get_attribute("data-place")
+        page.keyboard.press(key)
+        assert window.get_attribute("data-place") != before
+    row, column = map(int, window.get_attribute("data-place").split(","))
+    words = window.locator(".sum").inner_text()
+    assert words.startswith(f"Row {row}, column {column}: Sum of the products with this map") and "with the 3 other maps" in words
+    numbers = [float(value.replace("\u2212", "-").strip("()")) for value in re.findall(r"\(?[\u2212]?\d+\.\d+\)?", words)]
+    assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.03)  # with this map + with the others + bias = the sum, as rounded
+    page.get_by_role("button", name="Slide").click()
+    page.locator(f'.window:not([data-place="{row},{column}"])').wait_for()
+    page.get_by_role("button", name="Stop").last.click()
+
+
+def test_classes_are_collected_with_the_camera(server, chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"])
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{server.url}/image?image_data=Your+own+classes")
+    for kind, shots in (("mug", 1), ("nothing", 2)):
+        box = page.get_by_role("combobox", name="Class")
+        page.wait_for_timeout(1000)  # the page has run once more since the last shot
+        box.click()
+        box.press_sequentially(kind)
+        box.press("Enter")
+        if kind == "mug":
+            page.get_by_test_id("stButtonGroup").filter(has_text="Files").get_by_text("Camera").click()
+        for n in range(shots):
+            page.get_by_text(f"A shot of: {kind}").wait_for()
+            page.get_by_text("Take Photo").click()
+            page.get_by_text(f"{kind}: {n + 1}", exact=False).first.wait_for()
+    page.get_by_text("3 pictures").wait_for()
+    assert "image_upload=" in page.url
+    page.reload()  # what was collected is in the link
+    page.get_by_text("3 pictures").wait_for()
+    context.close()
+
+
 def test_train_draw_and_look_inside(server, page):
     page.goto(f"{server.url}/image?image_width=4&image_steps=60&image_evaluate_every=20")
     page.get_by_role("button", name="Train", exact=True).click()
     page.wait_for_url("**image_run=*")
     expect_status(page, "Finished")
     page.get_by_text(re.compile("LeNet names .* % of 899 held-out pictures")).first.wait_for()
+    page.get_by_text("Correct what is labelled wrongly").wait_for()
+    page.wait_for_timeout(1000)  # the page has run once more since the result came: the canvas is the one that stays
     canvas = page.locator("canvas.upper-canvas").first
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -50,7 +97,7 @@ def test_train_draw_and_look_inside(server, page):
     page.get_by_text("What it confuses").click()
     page.get_by_text("Rows: what it is").wait_for()
     page.get_by_role("tab", name="Look inside").click()
-    page.get_by_text("Sum of all products and bias").wait_for()
+    slide_the_window(page)
     page.get_by_text("Orange speaks for it").wait_for()
     page.get_by_text("Accuracy by class").first.wait_for()
     assert page.errors == []

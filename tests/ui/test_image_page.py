@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.image import own
 from core.image.config import ImageConfig
 from core.image.data import Pictures
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
-from ui import sheets
+from ui import maps, sheets
 from ui.image_use import as_digit
 
 
@@ -27,8 +28,8 @@ def mine(runs_folder):
 
 def test_it_recognises_a_photo_and_shows_a_finished_example(app):
     page = opened(app, "image")
-    assert "daisy" in texts(page.markdown) and "Familiarity" in texts(page.caption)
-    assert "LeNet names 98.9 % of 899 held-out pictures rightly" in texts(page.success)
+    assert "cat" in texts(page.markdown) and "Familiarity" in texts(page.caption)
+    assert "LeNet names 98.9 % of 899 held-out pictures rightly" in texts(page.warning)  # ahead, but not beyond chance
 
 
 def test_every_tab_of_a_run_opens(app, mine):
@@ -38,7 +39,6 @@ def test_every_tab_of_a_run_opens(app, mine):
         ("Use", "Link to this run"),
         ("Look inside", "Orange speaks for it"),
         ("How it works", "image/train.py"),
-        ("Draw", "grey ones"),
     ):
         page.session_state["image_tab"] = tab
         page.run()
@@ -60,6 +60,85 @@ def test_a_zip_becomes_classes_and_a_bad_one_a_sentence(app):
     page.query_params["image_upload"] = uploads.save(b"PK\x03\x04", "broken.zip")
     page.run()
     assert not page.exception and "damaged" in texts(page.error) and button(page, "Train").disabled
+
+
+def test_classes_are_collected_on_the_page(app):
+    page = opened(app, "image")
+    next(group for group in page.button_group if group.key == "image_data").set_value("Your own classes").run()
+    assert "Name the class first" in texts(page.caption)
+    one, _ = own.collected("", "mug", {f"{n}.png": shot(n, "mug") for n in range(3)})
+    page.query_params["image_upload"] = one
+    page.run()
+    assert "One class so far" in texts(page.info)
+    page.selectbox(key="image_kind").set_value("mug").run()
+    more = next(found for found in page.file_uploader if str(found.key).startswith("image_more_"))
+    more.upload("new.png", shot(9, "mug"), "image/png").run()
+    assert not page.exception and "mug: 4" in texts(page.caption)
+    two, _ = own.collected(page.query_params["image_upload"], "cup", {f"{n}.png": shot(n, "cups") for n in range(2)})
+    page.query_params["image_upload"] = two
+    page.run()
+    assert not page.exception and "6 pictures" in texts(page.caption) and not button(page, "Train").disabled
+    button(page, "Pack a project file").click().run()
+    assert not page.exception and page.get("download_button")
+    page.query_params["image_upload"] = uploads.save(own.project(two, {"steps": 33}, 28), "mine.zip")
+    page.run()
+    assert not page.exception and page.number_input(key="image_steps").value == 33
+
+
+def shot(number, kind):
+    buffer = io.BytesIO()
+    random = np.random.default_rng(number + 100 * len(kind))
+    Image.fromarray(random.integers(0, 255, (30, 30, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_labels_are_corrected_and_it_trains_on(app, mine, engine, waiting):
+    page = opened(app, "image", image_run=mine)
+    page.session_state["image_fix"] = True
+    assert "Correct what is labelled wrongly, and train on" in [found.label for found in page.expander]
+    data = own.corrected(mine, {"3": "dog", "5": ""})
+    config = ImageConfig.model_validate(store.read(mine).config).updated({"warm": mine})
+    run = store.create("image", config, data, data="mine")
+    worker.train_here(run.id)
+    page = opened(app, "image", image_run=run.id)
+    assert "What changed" in texts(page.markdown)
+
+
+def test_a_network_that_does_not_suit_is_told_and_another_offered(app):
+    page = opened(app, "image")
+    page.selectbox(key="image_network").set_value("EfficientNet, fine-tuned").run()
+    assert "not for small pictures" in texts(page.warning) and button(page, "Train").disabled
+    button(page, "Take ResNet, early pooling instead").click().run()
+    assert not page.exception and not button(page, "Train").disabled
+
+
+def test_the_other_datasets_show_their_own_example(app, monkeypatch):
+    monkeypatch.delenv("MANABI_DATA", raising=False)
+    page = opened(app, "image")
+    group = next(group for group in page.button_group if group.key == "image_data")
+    group.set_value("Fashion-MNIST").run()
+    assert not page.exception and "94." in texts(page.success)
+    next(group for group in page.button_group if group.key == "image_data").set_value("CIFAR-10").run()
+    assert not page.exception and "does not come with Manabi" in texts(page.info) and button(page, "Train").disabled
+    assert "CIFAR-10 are not on this machine" in texts(page.caption)
+    page.session_state["image_tab"] = "Look inside"
+    page.run()
+    assert not page.exception and "Click a map" in texts(page.caption)
+
+
+def test_what_a_browser_says_of_a_map_is_checked():
+    counts = {"conv1": 4}
+    assert maps.heard({"layer": "conv1", "map": 3}, counts) == ("conv1", 3)
+    for event in (None, 3, {"layer": "conv1", "map": 4}, {"layer": "x", "map": 0}, {"layer": "conv1", "map": True}, {"map": 1}):
+        assert maps.heard(event, counts) is None
+
+
+def test_what_the_browser_is_told_of_a_layer():
+    layer = {"name": "conv1", "shape": (5, 4, 4), "parameters": 45, "values": np.zeros((5, 4, 4), np.float32)}
+    card = maps.card(layer)
+    assert (card["count"], card["across"], card["side"]) == (5, 4, 4) and "45 parameters" in card["words"]
+    assert maps.card(layer | {"values": np.zeros(7, np.float32)})["count"] == 0
+    assert maps.rounded(np.array([[1 / 3, 2.0], [-123456.0, 0.0]])) == [[0.33333, 2.0], [-123460.0, 0.0]]
 
 
 def test_a_drawing_is_cut_to_its_ink_and_centred():

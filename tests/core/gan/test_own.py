@@ -41,7 +41,7 @@ def test_a_zip_becomes_pictures_and_folders_become_classes(bring):
         samples = own.pictures_of_zip(bring(content), size, colour)
         assert samples.shape == (3 if colour else 1, size, size) and len(samples.values) == 20 and samples.train == 10
         assert samples.classes == ("cat", "dog") and sorted(samples.labels) == [0] * 10 + [1] * 10
-        assert any("1 file: Not a PNG" in note for note in samples.notes)
+        assert any("1 file (notes.txt): Not a PNG" in note for note in samples.notes)
 
 
 def test_pictures_are_cropped_in_the_centre(bring):

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from captum.attr import IntegratedGradients, LayerAttribution, LayerGradCam
 from torch import nn
 
 from core.errors import UserError
-from core.image import explain, interpret
-from core.image.data import builtin
-from core.image.interpret import receptive_field
-from core.image.models import Residual, lenet, maps_layer, resnet, vgg
-from tests.core.image.test_train import finished
+from core.image import anatomy, backbone, explain, interpret, predict, recognise
+from core.image.anatomy import receptive_field
+from core.image.config import HEAD
+from core.image.data import builtin, photo
+from core.image.models import lenet, maps_layer, resnet, resnet_early, vgg
+from core.runs import store
+from tests.core.image.test_train import finished, toy
 
 EXAMPLE = "example-image-digits"
 
@@ -22,47 +25,100 @@ def linear(weights):
     return net
 
 
-@pytest.mark.parametrize("network", ["VGG", "ResNet"])
-def test_the_last_step_of_a_number_is_what_the_layer_gives(fresh_runs, network):
+def held(number, run_id=EXAMPLE):
+    return store.dataset(run_id).held_out()[0][number]
+
+
+@pytest.fixture(scope="module")
+def cat():
+    """A photo as EfficientNet gets it."""
+    return recognise.named(photo("A cat"))["photo"]
+
+
+def test_the_parts_of_efficientnet_are_the_network_itself(cat):
+    subject = anatomy.subject("")
+    given = subject.given(cat)
+    with torch.no_grad():
+        *_, (last, _, logits, _) = anatomy.flow(subject.network, given)
+        assert last.name == "output" and torch.equal(logits, backbone.load()(given))
+    named = recognise.named(photo("A cat"))
+    assert logits.softmax(1).max() == pytest.approx(named["top"][0]["chance"], abs=1e-4)  # the same model run directly
+    assert subject.classes[int(logits.argmax())] == named["top"][0]["name"]
+
+
+def test_every_map_of_efficientnet_is_its_products_and_what_follows(cat):
+    layers = {layer["name"]: layer for layer in anatomy.layers("", cat)}
+    assert len(layers) == 54 and layers["softmax"]["values"].sum() == pytest.approx(1, abs=1e-4)
+    for name in ("stem", "block4.depthwise", "block5.project", "head"):  # strided, depthwise of 5x5, with a shortcut, 1x1
+        found = anatomy.computed("", cat, name, 3, 0)
+        assert found["steps"][-1]["values"] == pytest.approx(layers[name]["values"][3], abs=1e-4), name
+        whole = found["own"] + found["others"] + found["bias"]
+        assert whole == pytest.approx(found["sum"], abs=1e-3), name
+        place = (found["sum"].shape[0] - 1,) * 2  # the corner, where the padding is
+        assert by_hand(found, *place) == pytest.approx(float(found["own"][place]), abs=1e-4), name
+
+
+def by_hand(found, row, column):
+    """The sum of products at one place."""
+    size, total = found["kernel_size"], 0.0
+    for y in range(size):
+        for x in range(size):
+            down, right = row * found["stride"] - found["padding"] + y, column * found["stride"] - found["padding"] + x
+            if 0 <= down < found["below"].shape[0] and 0 <= right < found["below"].shape[1]:
+                total += float(found["below"][down, right]) * float(found["kernel"][y, x])
+    return total
+
+
+@pytest.mark.parametrize("network", ["VGG", "ResNet", "ResNet, early pooling"])
+def test_every_number_of_a_map_is_worked_out(fresh_runs, network):
     run = finished(network)
-    for layer in interpret.layers(run.id, 2):
-        if layer["kind"] in {"Sequential", "Residual"}:
-            channel, row, column = 1, layer["values"].shape[1] // 2, 0
-            found = interpret.multiply(run.id, 2, layer["name"], channel, row, column)
-            assert found["steps"][-1]["value"] == pytest.approx(float(layer["values"][channel, row, column]), abs=1e-5), layer["name"]
-            assert found["sum"] == pytest.approx(float((found["window"] * found["kernel"]).sum()) + found["bias"], abs=1e-5)
-
-
-@pytest.mark.parametrize("name", ["conv1", "conv2"])
-def test_one_number_of_a_map_is_the_sum_of_its_products(name):
-    layers = {layer["name"]: layer["values"] for layer in interpret.layers(EXAMPLE, 3)}
-    for channel, row, column in ((0, 0, 0), (2, 3, 1)):
-        found = interpret.multiply(EXAMPLE, 3, name, channel, row, column)
-        assert found["sum"] == pytest.approx(float((found["window"] * found["kernel"]).sum()) + found["bias"])
-        assert found["sum"] == pytest.approx(float(layers[name][channel, row, column]), abs=1e-5)
+    picture = held(2, run.id)
+    for layer in anatomy.layers(run.id, picture):
+        if layer["kind"] not in {"Sequential", "MaxPool2d"}:
+            continue
+        depths = anatomy.computed(run.id, picture, layer["name"], 1)["depths"]
+        parts = [anatomy.computed(run.id, picture, layer["name"], 1, depth) for depth in range(depths)]
+        first = parts[0]
+        last = first["steps"][-1]["values"] if first["steps"] else first["sum"]
+        assert last == pytest.approx(layer["values"][1], abs=1e-5), layer["name"]
+        if first["kernel"] is not None:
+            assert sum(part["own"] for part in parts) + first["bias"] == pytest.approx(first["sum"], abs=1e-4), layer["name"]
+            assert by_hand(first, 0, first["sum"].shape[1] - 1) == pytest.approx(float(first["own"][0, -1]), abs=1e-5)
 
 
 def test_pooling_takes_the_largest():
-    layers = {layer["name"]: layer["values"] for layer in interpret.layers(EXAMPLE, 0)}
-    found = interpret.multiply(EXAMPLE, 0, "pool1", 1, 2, 3)
-    assert found["sum"] == layers["pool1"][1, 2, 3] == layers["relu1"][1, 4:6, 6:8].max() and found["window"].shape == (1, 2, 2)
+    found = anatomy.computed(EXAMPLE, held(0), "pool1", 1)
+    below = found["below"]
+    assert (
+        found["sum"][2, 3] == below[4:6, 6:8].max() and found["kernel"] is None and found["field"] == {"step": 2, "offset": -2, "length": 6}
+    )
 
 
 def test_layers_end_with_chances():
-    layers = interpret.layers(EXAMPLE, 0)
+    layers = anatomy.layers(EXAMPLE, held(0))
     assert layers[-1]["values"].sum() == pytest.approx(1) and layers[0]["values"].shape == (1, 8, 8)
     logits = layers[-2]["values"]
     assert layers[-1]["values"] == pytest.approx(np.exp(logits) / np.exp(logits).sum(), abs=1e-5)
+    found = anatomy.weighed(EXAMPLE, held(0), "output", 4)
+    assert found["sum"] == pytest.approx(float(logits[4]), abs=1e-4) and found["count"] == 128
+    products = [abs(row["product"]) for row in found["products"]]
+    assert products == sorted(products, reverse=True)
+    assert all(row["product"] == pytest.approx(row["value"] * row["weight"], abs=1e-6) for row in found["products"])
 
 
 @pytest.mark.parametrize(
-    "place", [("conv1", 99, 0, 0), ("conv1", 0, -1, 0), ("nothing", 0, 0, 0), ("output", 0, 0, 0), ("pool1", 0, 90, 0)]
+    "place", [("conv1", 99, 0), ("conv1", -1, 0), ("nothing", 0, 0), ("output", 0, 0), ("conv2", 0, 16), ("flatten", 0, 0)]
 )
-def test_a_place_that_is_not_there_is_told(place):
+def test_a_map_that_is_not_there_is_told(place):
     with pytest.raises(UserError):
-        interpret.multiply(EXAMPLE, 0, *place)
-    with pytest.raises(UserError, match="no such picture"):
-        interpret.layers(EXAMPLE, 10**6)
+        anatomy.computed(EXAMPLE, held(0), *place)
+    with pytest.raises(UserError):
+        anatomy.weighed(EXAMPLE, held(0), "conv1", 0)
+
+
+def test_a_picture_of_another_size_is_told():
+    with pytest.raises(UserError, match="size"):
+        anatomy.layers(EXAMPLE, np.zeros((3, 8, 8), np.uint8))
 
 
 def test_the_receptive_field_worked_out_by_hand():
@@ -71,26 +127,20 @@ def test_the_receptive_field_worked_out_by_hand():
     assert receptive_field([(3, 1, 1), (2, 2, 0), (3, 1, 1)], 2, 2) == (1, 1, 9, 9)  # 3, then 4, then 4 + 2 * 2 = 8
 
 
-@pytest.mark.parametrize("build", [lenet, vgg, resnet])
-def test_no_pixel_outside_the_receptive_field_matters(build):
+@pytest.mark.parametrize(("build", "name"), [(lenet, "conv2"), (vgg, "conv2a"), (resnet, "block2.second"), (resnet_early, "conv3")])
+def test_no_pixel_outside_the_receptive_field_matters(build, name):
     network = build(1, 28, 4, 3).eval()
-    name = "conv2" if build is not vgg else "conv2a"
     stages, x = [], torch.randn(1, 1, 28, 28, requires_grad=True)
-    value = x
-    for other, layer in network.layers.named_children():
-        value = layer(value)
-        stages += interpret.stages_of(layer)
-        if other == name:
+    for part, before, value, _ in anatomy.flow(network, x):
+        window = anatomy.window_of(part.layer, before.shape[-1])
+        stages += [window] if window else []
+        if part.name == name:
             break
     value[0, :, 5, 6].sum().backward()
     top, left, bottom, right = receptive_field(stages, 5, 6)
     outside = x.grad[0, 0].clone()
     outside[max(0, top) : bottom, max(0, left) : right] = 0
     assert not outside.any() and x.grad.any()
-
-
-def test_a_residual_block_sees_two_windows_further():
-    assert interpret.stages_of(Residual(4)) == [(3, 1, 1), (3, 1, 1)]
 
 
 # explanations
@@ -171,20 +221,20 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere():
 
 
 def test_an_attack_stays_within_epsilon_and_hurts():
-    found = interpret.attacked(EXAMPLE, 0, 0.3, 20)
+    found = interpret.attacked(EXAMPLE, held(0), 0.3, 20)
     kind = int(found["chances_before"].argmax())
     assert found["chances_after"][kind] < found["chances_before"][kind]
     assert np.abs(found["before"].astype(int) - found["after"].astype(int)).max() <= round(0.3 * 127.5) + 1
-    assert (interpret.attacked(EXAMPLE, 0, 0.0, 1)["after"] == found["before"]).all()
+    assert (interpret.attacked(EXAMPLE, held(0), 0.0, 1)["after"] == found["before"]).all()
 
 
 def test_every_method_explains_the_example_and_is_tested():
-    found = interpret.explained(EXAMPLE, 5)
+    found = interpret.explained(EXAMPLE, held(5))
     assert set(found["methods"]) == set(explain.METHODS)
     for facts in found["methods"].values():
         assert facts["map"].shape == (8, 8) and np.isfinite(facts["map"]).all() and -1 <= facts["same"] <= 1
         assert facts["deletion"][0] == pytest.approx(found["chances"][found["kind"]], abs=1e-5)
-    other = interpret.explained(EXAMPLE, 5, (found["kind"] + 1) % 10)
+    other = interpret.explained(EXAMPLE, held(5), (found["kind"] + 1) % 10)
     assert not np.allclose(other["methods"]["Grad-CAM"]["map"], found["methods"]["Grad-CAM"]["map"])
 
 
@@ -212,3 +262,28 @@ def test_filters_switched_off_cost_accuracy():
 
 def test_grad_cam_looks_at_the_last_maps():
     assert maps_layer(lenet(1, 8, 4, 3)) == "pool2" and maps_layer(resnet(1, 28, 4, 3)) == "block3"
+
+
+def test_the_explanations_are_those_of_captum():
+    """Captum adds up its integrated gradients on a grid of its own, so both take many steps."""
+    network = resnet(3, 32, 4, 5).eval()
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    layer = network.layers.block3
+    theirs = LayerAttribution.interpolate(LayerGradCam(network, layer).attribute(picture, 2, relu_attributions=True), (32, 32), "bilinear")
+    assert torch.allclose(explain.grad_cam(network, layer, picture, 2), theirs[0, 0].detach(), atol=1e-4)
+    ours = explain.integrated_gradients(network, picture, 2, 200)
+    wanted = IntegratedGradients(network).attribute(picture, torch.zeros_like(picture), 2, n_steps=200, method="riemann_middle")
+    assert torch.allclose(ours, wanted[0].sum(0).detach().float(), atol=1e-4)
+
+
+def test_a_large_network_is_explained_too(fresh_runs):
+    """A new head: the maps are those of EfficientNet, the answer is the head's."""
+    run = finished(HEAD, toy(count=24, size=32, colours=3, classes=2))
+    picture = held(0, run.id)
+    chances = predict.classify(run.id, picture[None])["chances"][0]
+    layers = anatomy.layers(run.id, picture)
+    assert layers[-1]["values"] == pytest.approx(chances, abs=1e-4) and layers[0]["shape"] == (3, 128, 128)
+    attacked = interpret.attacked(run.id, picture, 0.1, 1)
+    assert attacked["chances_before"] == pytest.approx(chances, abs=1e-4)
+    off = interpret.without_filters(run.id, "head", list(range(1280)))
+    assert off["whole"] != off["without"] and len(off["whole"]) == 2

@@ -14,10 +14,10 @@ from PIL import Image
 
 from core.errors import Diverged, UserError
 from core.image import backbone, baselines, export, own, predict, recognise
-from core.image.config import ImageConfig
+from core.image.config import SCRATCH, ImageConfig
 from core.image.data import Pictures, builtin, check, load, save, split
 from core.image.models import network_of
-from core.image.session import Session, scaled
+from core.image.session import Session, augmented, scaled
 from core.image.train import train
 from core.progress import Checkpoint
 from core.runs import archive, store, uploads, worker
@@ -40,16 +40,17 @@ def toy(count=60, size=28, colours=1, classes=3, seed=0):
 TINY = {"width": 4, "steps": 30, "batch_size": 8, "evaluate_every": 10}
 
 
-@pytest.mark.parametrize("network", ["LeNet", "VGG", "ResNet"])
+@pytest.mark.parametrize("network", SCRATCH)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
 def test_every_network_takes_every_size(network, shape):
     net = network_of(ImageConfig(network=network, width=3), shape, 7).eval()
     assert net(torch.zeros(2, *shape)).shape == (2, 7)
 
 
-@pytest.mark.parametrize("network", ["LeNet", "VGG", "ResNet"])
-def test_it_learns_what_can_be_learned(network):
-    *_, last = train(ImageConfig(network=network, **{**TINY, "steps": 120, "learning_rate": 0.01}), toy(), device=CPU)
+@pytest.mark.parametrize(("network", "optimiser"), [*((network, "AdamW") for network in SCRATCH), ("ResNet, early pooling", "Muon")])
+def test_it_learns_what_can_be_learned(network, optimiser):
+    settings = TINY | {"steps": 120, "learning_rate": 0.01, "optimiser": optimiser}
+    *_, last = train(ImageConfig(network=network, **settings), toy(), device=CPU)
     assert last.metrics["val/accuracy"] == 1.0
 
 
@@ -57,9 +58,16 @@ def numbers(config, data, resume=None):
     return [(p.step, p.metrics) for p in train(config, data, device=CPU, resume=resume)]
 
 
-@pytest.mark.parametrize("augment", ["none", "shift and flip"])
-def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(augment):
-    config, data = ImageConfig(network="ResNet", augment=augment, **TINY), toy()
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"augment": "none"},
+        {"augment": "shift and flip"},
+        {"augment": "shift, flip and cutout", "optimiser": "Muon", "precision": "bfloat16"},
+    ],
+)
+def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(settings):
+    config, data = ImageConfig(network="ResNet", **settings, **TINY), toy()
     whole, kept = [], None
     for progress in train(config, data, device=CPU):
         whole.append((progress.step, progress.metrics))
@@ -71,10 +79,9 @@ def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(augment):
 
 
 def test_augmentation_moves_and_mirrors_but_keeps_the_picture():
-    run = Session(ImageConfig(augment="shift and flip", **TINY), toy(), CPU)
     picture = torch.zeros(200, 1, 28, 28)
     picture[:, 0, 14, 5] = 1
-    moved = run.augmented(picture)
+    moved = augmented(picture, "shift and flip", torch.Generator().manual_seed(0))
     assert moved.shape == picture.shape and (moved.amax((1, 2, 3)) == 1).all()
     columns = moved[:, 0].amax(1).argmax(1)
     assert (columns < 14).any() and (columns > 14).any() and set(columns.tolist()) <= {*range(3, 8), *range(20, 25)}
@@ -229,9 +236,10 @@ def test_a_lonely_picture_and_one_in_two_classes_are_told(fresh_runs):
 # verdict and rivals
 
 
-def test_the_example_beats_the_nearest_neighbour():
+def test_the_example_is_ahead_of_the_nearest_neighbour_but_not_beyond_chance():
     result = predict.evaluate(EXAMPLE)
-    assert result["scores"]["network"]["accuracy"] >= 0.985 and result["beats"]
+    assert result["scores"]["network"]["accuracy"] >= 0.985 > result["scores"]["neighbour"]["accuracy"]
+    assert not result["beats"] and 0.05 < result["chance"] < 1
     assert np.array(result["confusion"]).sum() == result["held_out"] == 899
     trace = np.trace(np.array(result["confusion"])) / 899
     assert trace == pytest.approx(result["scores"]["network"]["accuracy"])
@@ -338,8 +346,8 @@ def test_onnx_gives_what_torch_gives(fresh_runs, network):
             assert np.abs(found - trained.network(torch.from_numpy(given)).numpy()).max() < 1e-4
 
 
-def finished(network):
-    run = store.create("image", ImageConfig(network=network, **TINY), toy(), data="toy")
+def finished(network, data=None, **settings):
+    run = store.create("image", ImageConfig(network=network, **{**TINY, **settings}), data or toy(), data="toy")
     worker.train_here(run.id)
     run = store.read(run.id)
     assert (run.status, run.result) == ("finished", "ready"), run.note

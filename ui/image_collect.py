@@ -1,0 +1,191 @@
+"""Classes of one's own on the image page: collect them by file or camera, look through them, keep them as a project file."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.config import read_config
+from core.errors import UserError
+from core.image.config import ImageConfig
+from core.image.data import Pictures
+from core.pictures import bundle
+from core.runs import uploads
+from ui import config_form
+from ui.image_views import OWN, PHOTO_KINDS
+from ui.session import call, get_engine, link
+from ui.upload import uploader
+
+PREFIX = "image"
+SECONDS = 60.0  # that a worker may take for a large zip
+Choices = dict[str, Any]  # left_out, renamed: what was changed by hand
+
+
+def brought() -> Pictures | None:
+    """A zip, pictures or a project file of the visitor's, or what is collected here; None while there is nothing to tell apart."""
+    found = uploader(
+        PREFIX,
+        label="A zip with a folder for each class, or a project file",
+        kinds=["zip", *PHOTO_KINDS],
+        help="PNG, JPEG, WebP or HEIC. The name of the folder is the class: cats/1.jpg, cats/2.jpg, dogs/1.jpg.",
+        bundle=bundle,
+    )
+    upload_id = found[0] if found else ""
+    if not upload_id:
+        st.caption("Or collect them here, class by class. Twenty pictures a class are often enough for the new head on EfficientNet.")
+        if before := st.session_state.get(f"{PREFIX}_collected"):
+            help = "The pictures that were open before, as they were."
+            st.button("Open the last ones again", icon=":material/undo:", help=help, on_click=link, args=(f"{PREFIX}_upload", before))
+    else:
+        st.session_state[f"{PREFIX}_collected"] = upload_id
+        _reopened(upload_id)
+    choices = _looked_through(upload_id) if upload_id else {"left_out": [], "renamed": {}}
+    kinds = {row["class"] for row in _listing(upload_id)} if upload_id else set()
+    busy = len(kinds) < 2 or bool(st.session_state.get(f"{PREFIX}_added"))
+    with st.expander("Add pictures to a class", icon=":material/add_a_photo:", expanded=busy, on_change="rerun") as adding:
+        if adding.open:
+            st.fragment(_add)(upload_id, choices)
+    if not upload_id:
+        return None
+    if len(kinds) < 2:
+        words = "One class so far: add a second above, or bring a zip with a folder for each. Then there is something to tell apart."
+        st.info(words, icon=":material/add_a_photo:")
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.segmented_control(
+            "Pixels a side",
+            [128, 32, 28],
+            format_func=lambda size: "photos (128)" if size == 128 else str(size),
+            default=128,
+            required=True,
+            key=f"{PREFIX}_size",
+            help="Photos for EfficientNet, or small pictures for a network from scratch.",
+        )
+        colour = st.toggle("Colour", True, key=f"{PREFIX}_colour")
+    _keep(upload_id, choices)
+    with st.spinner("Reading pictures …", show_time=True):
+        return _from_worker(upload_id, json.dumps({"size": size, "colour": colour} | choices))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)  # frozen, and large: copying it at each rerun would cost
+def _from_worker(upload_id: str, choices: str) -> Pictures:
+    found: Pictures = get_engine().call(OWN, "from_zip", seconds=SECONDS, upload_id=upload_id, **json.loads(choices))
+    return found
+
+
+def _reopened(upload_id: str) -> None:
+    """A project file brings its settings, once."""
+    if st.session_state.get(f"{PREFIX}_project") == upload_id:
+        return
+    st.session_state[f"{PREFIX}_project"] = upload_id
+    found = call(OWN, "project_in", upload_id=upload_id)
+    if not found:
+        return
+    st.session_state[f"{PREFIX}_size"], st.session_state[f"{PREFIX}_colour"] = found["size"], found["colour"]
+    try:
+        config_form.apply(ImageConfig, PREFIX, read_config(ImageConfig, found["settings"] | {"warm": ""}))
+    except UserError as error:
+        st.warning(f"The pictures of this project were opened; its settings were not: {error}", icon=":material/warning:")
+
+
+def _looked_through(upload_id: str) -> Choices:
+    """Let the visitor take bad pictures away and put others into the class where they belong."""
+    with st.expander("Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:"):
+        rows = pd.DataFrame(_listing(upload_id))
+        rows["keep"] = True
+        edited = st.data_editor(
+            rows,
+            key=f"{PREFIX}_editor_{upload_id}",
+            hide_index=True,
+            height=320,
+            row_height=64,
+            disabled=["number", "picture"],
+            column_config={
+                "picture": st.column_config.ImageColumn("picture"),
+                "class": st.column_config.TextColumn("class", max_chars=40, required=True),
+                "keep": st.column_config.CheckboxColumn("keep", help="What is not kept is gone for good once more pictures are added."),
+            },
+        )
+        moved = edited[edited["class"] != rows["class"]]
+        return {
+            "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
+            "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
+        }
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _listing(upload_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = get_engine().call(OWN, "listing", seconds=SECONDS, upload_id=upload_id)
+    return found
+
+
+def _add(upload_id: str, choices: Choices) -> None:
+    """Files or shots of the camera for one class; each shot is kept at once."""
+    counts = pd.Series([row["class"] for row in _listing(upload_id)]).value_counts() if upload_id else pd.Series(dtype=int)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox(
+            "Class",
+            sorted(counts.index),
+            index=None,
+            key=f"{PREFIX}_kind",
+            accept_new_options=True,
+            placeholder="Name a class, or choose one",
+            width=280,
+        )
+        way = st.segmented_control("From", ["Files", "Camera"], default="Files", required=True, key=f"{PREFIX}_from")
+    if len(counts):
+        st.caption(" · ".join(f"{name}: {count}" for name, count in counts.items()))
+    if not kind:
+        st.caption("Name the class first; then every picture goes into it.")
+        return
+    turn = st.session_state.setdefault(f"{PREFIX}_added", 0)
+    if way == "Camera":
+        help = "Each shot goes into the class at once, as a picture of at most 512 pixels."
+        shot = st.camera_input(f"A shot of: {kind}", key=f"{PREFIX}_shot_{turn}", help=help)
+        files = [shot] if shot else []
+    else:
+        help = "PNG, JPEG, WebP or HEIC."
+        files = list(
+            st.file_uploader(f"Pictures of: {kind}", PHOTO_KINDS, accept_multiple_files=True, key=f"{PREFIX}_more_{turn}", help=help)
+        )
+    if not files:
+        return
+    contents = {f"{n + 1}. {file.name}": file.getvalue() for n, file in enumerate(files)}
+    found = call(OWN, "collected", seconds=SECONDS, upload_id=upload_id, kind=str(kind), contents=contents, **choices)
+    if found:
+        larger, problems = found
+        st.session_state[f"{PREFIX}_added"] = turn + 1
+        st.session_state[f"{PREFIX}_project"] = larger  # the settings on the page stay
+        if problems:
+            st.session_state["message"] = (f"Left out: {' '.join(problems[:3])}", time.monotonic())
+        link(f"{PREFIX}_upload", larger)
+        st.rerun()
+
+
+def _keep(upload_id: str, choices: Choices) -> None:
+    """The collection as a file, to be opened again and extended."""
+    ready = f"{PREFIX}_project_file"
+    stamp = json.dumps([upload_id, choices])
+    if st.session_state.get(ready) != stamp:
+        help = "The pictures in folders, as they were brought and corrected, and the settings. Bring it again to go on."
+        st.button(
+            "Pack a project file",
+            key=f"{ready}_pack",
+            icon=":material/inventory_2:",
+            help=help,
+            on_click=st.session_state.update,
+            kwargs={ready: stamp},
+        )
+        return
+    settings = config_form.current(ImageConfig, PREFIX)
+    pictures = {"size": st.session_state[f"{PREFIX}_size"], "colour": st.session_state[f"{PREFIX}_colour"]}
+    content = call(OWN, "project", seconds=SECONDS, upload_id=upload_id, settings=settings, **pictures, **choices)
+    if content:
+        name = f"{uploads.title(upload_id).rsplit('.', 1)[0][:40]} project.zip"
+        st.download_button(
+            "Save the project file", content, name, "application/zip", icon=":material/download:", key=f"{ready}_save", type="primary"
+        )
