@@ -8,7 +8,7 @@ import lzma
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -51,13 +51,14 @@ def readable(content: bytes, most: int) -> Iterator[tuple[str, bytes]]:
         yield name, raw
 
 
-def _few(files: list[str]) -> str:
-    """The first names of a list, for people."""
-    return ", ".join(PurePosixPath(name).name[:40] for name in files[:2]) + (", …" if len(files) > 2 else "")
+def folders(content: bytes) -> Iterator[str]:
+    """The folder of every file of a zip, whether it is a picture or not; nothing is unpacked. Raises `UserError` for a damaged zip."""
+    for entry in _opened(content)[1]:
+        yield folder_of(entry.filename)
 
 
-def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iterator[tuple[str, bytes, Image.Image]]:
-    """Path, bytes and picture of up to `most` files of a zip; the names of those left out or changed are in `problems`, by what is said."""
+def _opened(content: bytes) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    """A zip and its files, without those that a system or a project file adds. Raises `UserError` for one that is damaged or too large."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -67,11 +68,22 @@ def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iter
         raise UserError(f"This zip holds {len(entries):,} files; at most {MOST_ENTRIES:,} are taken.")
     if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
         raise UserError(f"This zip unpacks to more than {MOST_UNPACKED // 2**20} MB.")
+    hidden = {entry.filename for entry in entries if PurePosixPath(entry.filename).name.startswith(".")}
+    return archive, [
+        entry for entry in entries if entry.filename not in hidden | {PROJECT} and "__MACOSX" not in PurePosixPath(entry.filename).parts
+    ]
+
+
+def _few(files: list[str]) -> str:
+    """The first names of a list, for people."""
+    return ", ".join(PurePosixPath(name).name[:40] for name in files[:2]) + (", …" if len(files) > 2 else "")
+
+
+def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iterator[tuple[str, bytes, Image.Image]]:
+    """Path, bytes and picture of up to `most` files of a zip; the names of those left out or changed are in `problems`, by what is said."""
+    archive, entries = _opened(content)
     taken = 0
     for entry in entries:
-        path = PurePosixPath(entry.filename)
-        if path.name.startswith(".") or "__MACOSX" in path.parts or entry.filename == PROJECT:
-            continue
         if taken == most:
             problems.setdefault(f"the first {most:,} are taken", []).append(entry.filename)
             continue
@@ -137,9 +149,14 @@ def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
 
 
 def bundle(files: dict[str, bytes]) -> bytes:
-    """Several files as one zip, so that they are kept as one upload."""
+    """Several files as one zip without folders, so that they are kept as one upload."""
+    return zipped({PurePosixPath(name).name: content for name, content in files.items()})
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files by path as a zip, as they are."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            archive.writestr(PurePosixPath(name).name, content)
+        for path, content in files.items():
+            archive.writestr(path, content)
     return buffer.getvalue()

@@ -30,10 +30,10 @@ def setup(data: Pictures | None) -> None:
                 image_views.preview(data, config.augment)
     fits = bool(data and config) and image_views.suits(config, data)
     st.header("Train", divider="gray")
-    if data and config and run and run.settled and image_views.same_network(run, config):
+    if data and config and run and run.settled and image_views.same_network(run, config, data):
         help = "Its weights are the beginning: after pictures were corrected or added, that is faster than from scratch."
         if st.toggle("Go on from the run that is open", key="image_go_on", help=help):
-            config = config.updated({"warm": run.id})
+            config, data = config.updated({"warm": run.id}), image_views.loyal_to(run, data)
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not fits) and data and config:
         begin_now(PREFIX, [config], data)
     if not data:
@@ -73,7 +73,9 @@ if shown.result == "ready":
     if shown.config.get("warm"):
         image_fix.changed(shown)
     if image_fix.possible(shown):
-        with st.expander("Correct what is labelled wrongly, and train on", icon=":material/healing:", on_change="rerun") as fixing:
+        with st.expander(
+            "Correct what is labelled wrongly, and train on", icon=":material/healing:", on_change="rerun", key="image_fix"
+        ) as fixing:
             if fixing.open:
                 st.fragment(image_fix.fix)(shown)
 with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun") as scrubber:

@@ -1,5 +1,5 @@
 // All maps of a network on one screen: a card for each layer, its maps in a sheet. A click on a map tells {layer, map}.
-// data: {layers: [{name, words, url, count, across, side, gap, zoom}], chosen: {layer, map}}
+// data: {layers: [{name, words, url, count, across, side, gap}], chosen: {layer, map}}
 
 const atlases = new WeakMap();                           // the element that Streamlit gives us -> our atlas in it
 

@@ -17,7 +17,7 @@ from core.pictures import bundle
 from core.runs import uploads
 from ui import config_form
 from ui.image_views import OWN, PHOTO_KINDS
-from ui.session import call, get_engine, link
+from ui.session import cached_call, call, get_engine, link
 from ui.upload import uploader
 
 PREFIX = "image"
@@ -44,7 +44,7 @@ def brought() -> Pictures | None:
         st.session_state[f"{PREFIX}_collected"] = upload_id
         _reopened(upload_id)
     choices = _looked_through(upload_id) if upload_id else {"left_out": [], "renamed": {}}
-    kinds = {row["class"] for row in _listing(upload_id)} if upload_id else set()
+    kinds = {*_counts(upload_id), *choices["renamed"].values()} if upload_id else set()
     busy = len(kinds) < 2 or bool(st.session_state.get(f"{PREFIX}_added"))
     with st.expander("Add pictures to a class", icon=":material/add_a_photo:", expanded=busy, on_change="rerun") as adding:
         if adding.open:
@@ -117,6 +117,12 @@ def _looked_through(upload_id: str) -> Choices:
         }
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
+def _counts(upload_id: str) -> dict[str, int]:
+    found: dict[str, int] = get_engine().call(OWN, "counts", upload_id=upload_id)
+    return found
+
+
 @st.cache_data(max_entries=4, show_spinner=False)
 def _listing(upload_id: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = get_engine().call(OWN, "listing", seconds=SECONDS, upload_id=upload_id)
@@ -125,11 +131,11 @@ def _listing(upload_id: str) -> list[dict[str, Any]]:
 
 def _add(upload_id: str, choices: Choices) -> None:
     """Files or shots of the camera for one class; each shot is kept at once."""
-    counts = pd.Series([row["class"] for row in _listing(upload_id)]).value_counts() if upload_id else pd.Series(dtype=int)
+    counts = _counts(upload_id) if upload_id else {}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.selectbox(
             "Class",
-            sorted(counts.index),
+            sorted(counts),
             index=None,
             key=f"{PREFIX}_kind",
             accept_new_options=True,
@@ -137,7 +143,7 @@ def _add(upload_id: str, choices: Choices) -> None:
             width=280,
         )
         way = st.segmented_control("From", ["Files", "Camera"], default="Files", required=True, key=f"{PREFIX}_from")
-    if len(counts):
+    if counts:
         st.caption(" · ".join(f"{name}: {count}" for name, count in counts.items()))
     if not kind:
         st.caption("Name the class first; then every picture goes into it.")
@@ -183,7 +189,8 @@ def _keep(upload_id: str, choices: Choices) -> None:
         return
     settings = config_form.current(ImageConfig, PREFIX)
     pictures = {"size": st.session_state[f"{PREFIX}_size"], "colour": st.session_state[f"{PREFIX}_colour"]}
-    content = call(OWN, "project", seconds=SECONDS, upload_id=upload_id, settings=settings, **pictures, **choices)
+    stamp += json.dumps([settings, pictures])
+    content = cached_call(OWN, "project", stamp=stamp, seconds=SECONDS, upload_id=upload_id, settings=settings, **pictures, **choices)
     if content:
         name = f"{uploads.title(upload_id).rsplit('.', 1)[0][:40]} project.zip"
         st.download_button(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -11,7 +9,8 @@ import streamlit as st
 from core.image.config import ImageConfig
 from core.image.data import Pictures, most
 from core.runs import store
-from ui.image_views import OWN, PREDICT, data_of
+from ui.image_views import OWN, PREDICT, data_of, strip
+from ui.maps import url
 from ui.run_panel import begin
 from ui.session import cached_call, get_engine, guarded, run_stamp
 from ui.sheets import png, sheet
@@ -69,8 +68,7 @@ def fix(run: store.Run) -> None:
 
 def _small(picture: np.ndarray) -> str:
     step = max(1, picture.shape[1] // 64)
-    shown = png(sheet(picture[None, :, ::step, ::step], 1), max(1, 48 // picture.shape[1]))
-    return "data:image/png;base64," + base64.b64encode(shown).decode()
+    return url(png(sheet(picture[None, :, ::step, ::step], 1), max(1, 48 // picture.shape[1])))
 
 
 @guarded
@@ -98,6 +96,4 @@ def changed(run: store.Run) -> None:
     for name, words in (("mended", "Now right"), ("spoiled", "No longer right")):
         pictures = found[f"{name}_pictures"]
         if len(pictures):
-            step = max(1, pictures.shape[2] // 64)
-            small = pictures[:, :, ::step, ::step]
-            st.image(png(sheet(small, 12), max(1, 48 // small.shape[2])), caption=words)
+            strip(pictures, words)

@@ -88,7 +88,7 @@ def _chosen(run: store.Run) -> np.ndarray | None:
 
 
 def _photo(key: str) -> dict[str, Any]:
-    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG or WebP; its middle is taken.")
+    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG, WebP or HEIC; its middle is taken.")
     return {"upload_id": brought[0]} if brought else {}
 
 

@@ -43,7 +43,7 @@ def recognise() -> None:
             "image_photo",
             label="A photo",
             kinds=PHOTO_KINDS,
-            help="PNG, JPEG or WebP; it is cut to the square in its middle.",
+            help="PNG, JPEG, WebP or HEIC; it is cut to the square in its middle.",
         )
         if brought:
             given, stamp = {"upload_id": brought[0]}, brought[0]

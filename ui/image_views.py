@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.image.config import HEAD, TUNED, ImageConfig
-from core.image.data import Pictures
+from core.image.data import Pictures, loyal
 from core.runs import store
 from core.runs.metrics import Curve
 from ui import charts
@@ -53,9 +53,15 @@ def suits(config: ImageConfig | None, data: Pictures | None) -> bool:
     return False
 
 
-def same_network(run: store.Run, config: ImageConfig) -> bool:
-    """Whether settings ask for the network that a run trained: its weights could be the beginning."""
-    return (run.config["network"], run.config["width"]) == (config.network, config.width) and store.checkpoint_step(run.id) > 0
+def same_network(run: store.Run, config: ImageConfig, data: Pictures) -> bool:
+    """Whether settings ask for the network that a run trained, for pictures as large: its weights could be the beginning."""
+    same = (run.config["network"], run.config["width"]) == (config.network, config.width) and data_of(run.id).shape == data.shape
+    return same and store.checkpoint_step(run.id) > 0
+
+
+def loyal_to(run: store.Run, data: Pictures) -> Pictures:
+    """The pictures, with all that a run has learned from among those to learn from; a built-in dataset is so by itself."""
+    return data if data.builtin else loyal(data, data_of(run.id))
 
 
 def held_out(run_id: str) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +106,8 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
                 for name in names:
                     maps = sample[name].astype(np.float32)[:MOST_MAPS]
                     st.image(png(sheet(grey(maps), 4), max(1, 120 // (4 * maps.shape[1]))), caption=f"{name[8:]}, of the first picture")
+    if data.builtin == "cifar10" and store.is_example(run.id):  # it was judged in another order than a download's
+        return
     answers = sample["answers"].astype(np.float32)[: len(values)]
     if not len(answers):
         return
@@ -149,6 +157,9 @@ def verdict(run: store.Run) -> None:
     (st.success if result["beats"] else st.warning)(plain(result["sentence"]), icon=":material/gavel:")
     if not result["scores"]:
         return
+    there = len(data_of(run.id).held_out()[0])
+    if 0 < there != result["held_out"]:
+        st.caption(f"{there:,} of the {result['held_out']:,} pictures that it was judged by are here: they are in the cells below.")
     table = pd.DataFrame({result["names"][key]: found for key, found in result["scores"].items()}).T
     bar = st.column_config.ProgressColumn("accuracy", min_value=0, max_value=1, format="percent")
     st.dataframe(table, column_config={"accuracy": bar}, alt="Accuracy of the network and of every simple way")
@@ -184,7 +195,7 @@ def _confusion(run: store.Run, result: dict[str, Any]) -> None:
         said = classes.index(name) if name in classes else 0
         found = cached_call(PREDICT, "confused", stamp=run_stamp(run), run_id=run.id, truth=int(row), said=said)
         if found is not None and len(found["pictures"]):
-            _strip(found["pictures"], f"{classes[row]}, named {classes[said]}; the surest first")
+            strip(found["pictures"], f"{classes[row]}, named {classes[said]}; the surest first")
         elif found is not None:
             st.caption("No picture lies in this cell.")
     _by_class(result, classes)
@@ -217,7 +228,8 @@ def _table(run: store.Run, result: dict[str, Any]) -> None:
             _calibration(run, result)
 
 
-def _strip(pictures: np.ndarray, caption: str) -> None:
+def strip(pictures: np.ndarray, caption: str) -> None:
+    """Pictures side by side, made small."""
     step = max(1, pictures.shape[2] // 64)
     small = pictures[:, :, ::step, ::step]
     st.image(png(sheet(small, 12), max(1, 40 // small.shape[2])), caption=caption)

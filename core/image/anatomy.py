@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from core.errors import UserError
 from core.image import backbone
+from core.image.config import HEAD
 from core.image.models import Classifier, Residual, whole
 from core.image.predict import opened
 from core.image.session import scaled
@@ -51,7 +52,7 @@ def subject(run_id: str) -> Subject:
         names = tuple(entry["name"] for entry in backbone.labels())
         return Subject(whole(backbone.load()), (3, backbone.SIZE, backbone.SIZE), backbone.SIZE, names)
     trained = opened(run_id)
-    if trained.config.network == "EfficientNet, new head":
+    if trained.config.network == HEAD:
         return Subject(whole(backbone.load(), trained.network), trained.data.shape, backbone.SMALL, trained.data.classes)
     return Subject(trained.network, trained.data.shape, trained.data.shape[1], trained.data.classes)
 
@@ -209,11 +210,11 @@ def _convolved(part: Part, x: Tensor, channel: int, depth: int, beside: Tensor |
         if isinstance(module, nn.BatchNorm2d):  # factor * x + shift, with what was learned and the mean and spread of the pictures
             factor, shift = _normalisation(module, channel)
             value = nn.functional.batch_norm(value, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps)
-            steps.append({"what": "BatchNorm2d", "factor": factor, "shift": shift, "values": value[0, channel].numpy()})
+            steps.append({"what": "BatchNorm2d", "factor": factor, "shift": shift, "values": value[0, channel].numpy().copy()})
             module = getattr(module, "act", nn.Identity())  # timm's does both
             if isinstance(module, nn.Identity):
                 continue
-        value = module(value)
+        value = module(value.clone())  # it may work in place
         steps.append({"what": type(module).__name__, "values": value[0, channel].numpy()})
     if beside is not None:
         steps.append({"what": "shortcut", "values": (value + beside)[0, channel].numpy()})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -16,13 +17,14 @@ import pandas as pd
 from PIL import Image
 
 from core.errors import UserError
-from core.runs import files, store
+from core.runs import files, limits, store
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as its author and torchvision give it
 MEGABYTES = 170  # of the download
 PARTS = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
+AWAY = "CIFAR-10 could not be downloaded: is there internet? Nothing was changed."
 RECORD = 1 + 3 * 32 * 32  # bytes: label, then red, green and blue
 
 
@@ -73,19 +75,25 @@ def download(url: str = URL, md5: str = MD5) -> None:
     from torchvision.datasets.utils import download_url  # type: ignore[import-untyped]
 
     target = kept()
+    if target.is_file():
+        return
+    if limits.demo():
+        raise UserError("In the public demo nothing is downloaded. Run Manabi on your own machine for that.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    archive = target.with_name("cifar-10-binary.tar.gz")
     try:
-        download_url(url, str(target.parent), archive.name, md5)
-        found = records(archive)
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # of its own: two visitors may ask at once
+            download_url(url, folder, "archive.tar.gz", md5)
+            found = records(Path(folder) / "archive.tar.gz")
         for path, values in ((labels_of(target), found[:, 0].astype(np.int64)), (target, found[:, 1:].reshape(-1, 3, 32, 32))):
             buffer = io.BytesIO()
             np.save(buffer, values)
             files.write_whole(path, buffer.getvalue())
-    except (OSError, RuntimeError, ValueError, KeyError, EOFError, tarfile.TarError):
-        raise UserError("CIFAR-10 could not be downloaded: is there internet? Nothing was changed.") from None
-    finally:
-        archive.unlink(missing_ok=True)
+    except OSError as error:
+        if files.disk_full(error):
+            raise UserError("The disk is full, so CIFAR-10 can't be kept.") from None
+        raise UserError(AWAY) from None
+    except (RuntimeError, ValueError, KeyError, EOFError, tarfile.TarError):
+        raise UserError(AWAY) from None
 
 
 def records(archive: Path) -> np.ndarray:

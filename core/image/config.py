@@ -9,7 +9,8 @@ from pydantic import Field
 from core.config import Config, marks
 
 HEAD, TUNED = "EfficientNet, new head", "EfficientNet, fine-tuned"
-SCRATCH = ["LeNet", "VGG", "ResNet", "ResNet, early pooling"]
+NORMALISED = ["VGG", "ResNet", "ResNet, early pooling"]  # whose filters batch normalisation follows
+SCRATCH = ["LeNet", *NORMALISED]
 
 
 class ImageConfig(Config):
@@ -105,7 +106,7 @@ class ImageConfig(Config):
         "AdamW",
         title="Optimiser",
         description="AdamW, or Muon for the filters (it makes each step orthogonal, and learns in fewer steps) beside AdamW for the rest.",
-        json_schema_extra=marks("Training", advanced=True, only={"network": SCRATCH}),
+        json_schema_extra=marks("Training", advanced=True, only={"network": NORMALISED}),
     )
     filter_rate: float = Field(
         0.1,
@@ -113,7 +114,7 @@ class ImageConfig(Config):
         le=1,
         title="Muon's learning rate",
         description="The share of a filter's length that a step changes; it rises and falls as the other does.",
-        json_schema_extra=marks("Training", advanced=True, step=0.01, only={"network": SCRATCH, "optimiser": ["Muon"]}),
+        json_schema_extra=marks("Training", advanced=True, step=0.01, only={"network": NORMALISED, "optimiser": ["Muon"]}),
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",

@@ -15,7 +15,8 @@ SHAPE = (3.4445, -4.7750, 2.0315)  # of the polynomial that drives all singular 
 def orthogonal(matrix: Tensor, steps: int = 3) -> Tensor:
     """The matrix with all its singular values brought near 1: every direction in it counts the same.  # (rows, columns) -> the same
 
-    Newton and Schulz's iteration; with three steps the values lie between about 0.5 and 1.5, which is enough.
+    Newton and Schulz's iteration. After three steps values that were within a tenth of the largest lie between about 0.4 and 1.2, which
+    is enough; much weaker ones are raised only in part.
     """
     a, b, c = SHAPE
     x = matrix / (matrix.norm() + 1e-7)
@@ -48,5 +49,5 @@ class Muon(torch.optim.Optimizer):
                 speed = state.setdefault("momentum", torch.zeros_like(weights))
                 speed.mul_(group["momentum"]).add_(weights.grad)
                 ahead = weights.grad.add(speed, alpha=group["momentum"])  # Nesterov
-                weights.mul_(len(weights) ** 0.5 / weights.norm())
+                weights.mul_(len(weights) ** 0.5 / (weights.norm() + 1e-7))
                 weights.add_(orthogonal(ahead.reshape(len(ahead), -1)).reshape(weights.shape), alpha=-group["lr"])

@@ -38,7 +38,7 @@ def from_zip(upload_id: str, size: int, colour: bool, left_out: Sequence[int] = 
     folders = [pictures.folder_of(path) for path in paths]
     kept = [n for n in range(len(values)) if n not in set(left_out)]
     changed = renamed or {}
-    kinds = [" ".join(changed.get(str(n), folders[n]).split())[:40] or NO_FOLDER for n in kept]
+    kinds = [named(changed.get(str(n), folders[n])) or NO_FOLDER for n in kept]
     return labelled(uploads.title(upload_id), values[kept], kinds, notes)
 
 
@@ -90,21 +90,18 @@ def collected(
         files[f"{name}/{len(files):05d}.jpg"] = buffer.getvalue()
     if len(problems) == len(contents):
         raise UserError(" ".join(problems[:3]) or "No picture was brought.")
-    return uploads.save(zipped(files), uploads.title(upload_id) if upload_id else COLLECTION), problems
+    return uploads.save(pictures.zipped(files), uploads.title(upload_id) if upload_id else COLLECTION), problems
 
 
 def named(kind: str) -> str:
-    """A class's name as a folder's: no slash, no dot in front, up to 40 characters."""
-    return " ".join(kind.replace("/", " ").replace("\\", " ").split()).lstrip(". ")[:40]
+    """A class's name as a folder's: no slash, no dot in front, up to 40 characters; "" for a name that can't be one."""
+    name = " ".join(kind.replace("/", " ").replace("\\", " ").split()).lstrip(". ")[:40].strip()
+    return "" if name == "__MACOSX" else name
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """Files as a zip, pictures as they are."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for path, content in files.items():
-            archive.writestr(path, content)
-    return buffer.getvalue()
+def counts(upload_id: str) -> dict[str, int]:
+    """How many files of each class there are, by their folders alone: nothing is unpacked."""
+    return dict(Counter(named(folder) or NO_FOLDER for folder in pictures.folders(_zip(upload_id))))
 
 
 def project_files(upload_id: str, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> dict[str, bytes]:
@@ -128,7 +125,7 @@ def project(
 ) -> bytes:
     """A project file: the pictures in folders, and `project.json` with the settings. Brought again, it opens as it was left."""
     facts = json.dumps({"manabi": "image", "settings": dict(settings), "size": size, "colour": colour}, indent=1)
-    return zipped({pictures.PROJECT: facts.encode(), **project_files(upload_id, left_out, renamed)})
+    return pictures.zipped({pictures.PROJECT: facts.encode(), **project_files(upload_id, left_out, renamed)})
 
 
 def project_in(upload_id: str) -> dict[str, Any]:
@@ -148,10 +145,10 @@ def corrected(run_id: str, changes: Mapping[str, str]) -> Pictures:
     Raises `UserError` if fewer than two classes remain.
     """
     data = store.dataset(run_id)
-    kinds = [changes.get(str(n), data.classes[label]) for n, label in enumerate(data.labels)]
-    classes = tuple(dict.fromkeys([*data.classes, *(named(kind) for kind in changes.values() if named(kind))]))
-    kept = np.array([bool(named(kind)) for kind in kinds])
-    labels = np.array([classes.index(named(kind)) if named(kind) in classes else 0 for kind in kinds], np.int64)[kept]
+    wanted = {int(row): kind if kind in data.classes else named(kind) for row, kind in changes.items()}
+    classes = tuple(dict.fromkeys([*data.classes, *filter(None, wanted.values())]))
+    kept = np.array([wanted.get(n, " ") != "" for n in range(len(data.labels))])
+    labels = np.array([classes.index(wanted[n]) if wanted.get(n) else label for n, label in enumerate(data.labels)], np.int64)[kept]
     if len(np.unique(labels)) < 2 or len(classes) > MOST_CLASSES:
         raise UserError("There must remain pictures of at least two classes, and not too many of them.")
     note = f"{len(changes)} picture{'s were' if len(changes) > 1 else ' was'} corrected by hand."

@@ -5,7 +5,7 @@ Functions that take a run id read everything from the run's folder, so a page ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from core.image.data import MOST_PHOTOS, Pictures, load
 from core.image.models import Classifier, probabilities
 from core.image.session import AT_ONCE, revived, seen
 from core.progress import Checkpoint
-from core.runs import checkpoints
+from core.runs import checkpoints, store
 
 BINS = 10  # of the calibration curve
 
@@ -50,7 +50,13 @@ def restored(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> Tra
     return Trained(config, data, revived(config, data, checkpoint))
 
 
-opened = checkpoints.opener(ImageConfig, load, restored)
+_opened = checkpoints.opener(ImageConfig, load, restored)
+
+
+def opened(run_id: str) -> Trained:
+    """A run's network. Raises `UserError` if it has no weights yet. Pictures that were not here may have been downloaded since."""
+    trained = _opened(run_id)
+    return trained if len(trained.data.values) else replace(trained, data=load(store.folder(run_id)))
 
 
 # the verdict

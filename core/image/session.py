@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from core.errors import Diverged, UserError
 from core.image import backbone, warm
-from core.image.config import HEAD, SCRATCH, TUNED, ImageConfig
+from core.image.config import HEAD, NORMALISED, SCRATCH, TUNED, ImageConfig
 from core.image.data import Pictures
 from core.image.models import Classifier, head, network_of, whole
 from core.image.muon import Muon
@@ -30,12 +30,12 @@ RISING = 0.1  # share of the steps in which the learning rate rises
 class Session:
     """A network that learns to tell pictures apart."""
 
-    def __init__(self, config: ImageConfig, data: Pictures, device: torch.device) -> None:
+    def __init__(self, config: ImageConfig, data: Pictures, device: torch.device, resume: Checkpoint | None = None) -> None:
         check(config, data)
         self.config, self.data, self.device, self.step = config, data, device, 0
         torch.manual_seed(config.seed)
         self.random = torch.Generator().manual_seed(config.seed)
-        self.network = begun(config, data).to(device)
+        self.network = (network_of(config, data.shape, len(data.classes)) if resume else begun(config, data)).to(device)
         if config.precision == "bfloat16":
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimisers = optimisers(config, self.network)
@@ -45,6 +45,8 @@ class Session:
         self.apart = seen(config, data.held_out()[0][:MEASURED]).to(device)
         self.answers = torch.tensor(data.held_out()[1][:MEASURED], device=device)
         self.order = torch.zeros(0, dtype=torch.int64)  # pictures that wait in this epoch
+        if resume:
+            self.restore(resume)
 
     def learning(self) -> None:
         """Let the network learn. Fine-tuned, its batch normalisation stays as it was: a few photos tell too little of their spread."""
@@ -171,7 +173,7 @@ def optimisers(config: ImageConfig, network: Classifier) -> dict[str, torch.opti
 
     Fine-tuned, all but the last layer learns at a tenth of the rate: it knows much already.
     """
-    orthogonal = config.optimiser == "Muon" and config.network in SCRATCH
+    orthogonal = config.optimiser == "Muon" and config.network in NORMALISED
     filters = [weights for weights in network.parameters() if weights.ndim == 4 and orthogonal]
     taken = {id(weights) for weights in filters}
     rest = [weights for weights in network.parameters() if id(weights) not in taken]

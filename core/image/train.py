@@ -33,9 +33,7 @@ def train(
 
     Raises `UserError` if settings and pictures don't go together, `Diverged` if the loss is no longer finite.
     """
-    run = Session(config, data, device)
-    if resume:
-        run.restore(resume)
+    run = Session(config, data, device, resume)
     run.learning()
     while run.step < config.steps:
         pictures, labels = run.batch()  # (batch, colours, size, size) or features (batch, 1280), (batch,)

@@ -18,22 +18,22 @@ def take(network: Classifier, config: ImageConfig, data: Pictures) -> None:
 
     Raises `UserError` if that run is gone, has no weights, or is of another network.
     """
-    folder = store.folder(config.warm)
-    other, saved = ImageConfig.model_validate(store.read(config.warm).config), checkpoints.read(folder)
-    if saved is None or (other.network, other.width) != (config.network, config.width):
+    folder, run = store.folder(config.warm), store.read(config.warm)
+    saved = checkpoints.read(folder)
+    if saved is None or run.capability != "image" or any(run.config.get(name) != getattr(config, name) for name in ("network", "width")):
         raise UserError("The run to go on from has no weights, or another network.")
     before, wanted = load(folder).classes, network.state_dict()
     both = [(n, before.index(name)) for n, name in enumerate(data.classes) if name in before]
     taken: dict[str, Tensor] = {}
-    for name, value in saved.part("network").items():
-        if name.startswith("layers.output."):
-            rows = wanted[name].clone()
-            for mine, theirs in both:
-                rows[mine] = value[theirs]
-            taken[name] = rows
-        else:
-            taken[name] = value
     try:
+        for name, value in saved.part("network").items():
+            if name.startswith("layers.output."):
+                rows = wanted[name].clone()
+                for mine, theirs in both:
+                    rows[mine] = value[theirs]
+                taken[name] = rows
+            else:
+                taken[name] = value
         network.load_state_dict(taken)
-    except RuntimeError:
+    except (RuntimeError, IndexError, KeyError):
         raise UserError("The weights of the run to go on from do not fit: its pictures had another size.") from None

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,10 +14,11 @@ from huggingface_hub import get_hf_file_metadata
 from PIL import Image
 from safetensors.torch import save_file
 
+from core import pictures
 from core.errors import UserError
 from core.image import hub, own, predict
 from core.image.config import ImageConfig
-from core.image.data import PHOTOS, photo
+from core.image.data import PHOTOS, loyal, photo, split
 from core.pictures import open_picture
 from core.runs import uploads
 from tests.core.image.test_train import finished, toy
@@ -95,6 +97,35 @@ def test_wrong_labels_are_suspected_corrected_and_learned(fresh_runs):
     assert named.classes == ("a", "b", "c", "new one") and named.labels[0] == 3
 
 
+def test_a_correction_touches_no_other_picture(fresh_runs):
+    """Names of classes that are no names of folders stay what they are."""
+    data = replace(toy(count=40, classes=4), classes=("abc", "dog", ".net", "c/d"))
+    run = finished("LeNet", data)
+    found = own.corrected(run.id, {"0": "dog"})
+    assert found.classes == data.classes and found.labels[0] == 1 and (found.labels[1:] == data.labels[1:]).all()
+
+
+def test_what_was_learned_from_stays_learned_from():
+    """More pictures shuffle the halves anew: what the earlier run knows must not be held out."""
+    before, more = toy(count=60, size=8), toy(count=90, size=8, seed=1)
+    values, labels = np.concatenate([more.values, before.values]), np.concatenate([more.labels, before.labels])
+    values, labels, train_count = split(values, labels, seed=3)
+    mixed = replace(before, values=values, labels=labels, train=train_count)
+    found = loyal(mixed, before)
+    seen = {picture.tobytes() for picture in before.known()[0]}
+    assert any(picture.tobytes() in seen for picture in mixed.held_out()[0])
+    assert not any(picture.tobytes() in seen for picture in found.held_out()[0]) and len(found.values) == len(mixed.values)
+    pairs = {(picture.tobytes(), int(label)) for picture, label in zip(values, labels, strict=True)}
+    assert pairs == {(picture.tobytes(), int(label)) for picture, label in zip(found.values, found.labels, strict=True)}
+    assert loyal(mixed, toy(size=28)) is mixed
+
+
+def test_all_classes_are_counted_however_many_pictures_there_are(fresh_runs):
+    files = {f"cats/{n}.png": b"" for n in range(own.LISTED + 5)} | {"dogs/1.png": b"", "__MACOSX/dogs/1.png": b"", "x.png": b""}
+    found = own.counts(uploads.save(pictures.zipped(files), "pets.zip"))
+    assert found == {"cats": own.LISTED + 5, "dogs": 1, own.NO_FOLDER: 1}
+
+
 # photos of a telephone, and those that ship
 
 
@@ -132,12 +163,13 @@ def tiny_hub(tmp_path, monkeypatch):
     (tmp_path / hub.SETTINGS).write_text(json.dumps(facts))
     asked = []
 
-    def fetch(repository, name, revision):
+    def fetch(repository, name, revision, token):
+        assert token is False  # never the server's own
         asked.append((repository, name, revision))
         return str(tmp_path / name)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(size=1000))
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, token: SimpleNamespace(size=1000))
     hub.opened.cache_clear()
     return SimpleNamespace(folder=tmp_path, asked=asked, facts=facts, network=network)
 
@@ -150,7 +182,9 @@ def test_a_network_of_the_hub_names_a_photo(tiny_hub):
     assert found["weights"] == sum(weights.numel() for weights in tiny_hub.network.parameters())
 
 
-@pytest.mark.parametrize(("repository", "revision"), [("timm", REVISION), ("../x/y", REVISION), ("timm/tiny", "main"), ("timm/tiny", "")])
+@pytest.mark.parametrize(
+    ("repository", "revision"), [("timm", REVISION), ("../x/y", REVISION), ("../x", REVISION), ("timm/tiny", "main"), ("timm/tiny", "")]
+)
 def test_a_network_is_named_with_its_commit(tiny_hub, repository, revision):
     with pytest.raises(UserError):
         hub.named(repository, revision, photo("A cat"))
@@ -175,7 +209,7 @@ def test_settings_that_lead_elsewhere_or_do_not_fit_are_refused(tiny_hub, change
 def test_without_internet_the_hub_is_told_to_be_away(tiny_hub, monkeypatch):
     import huggingface_hub
 
-    def away(url):
+    def away(url, token):
         return get_hf_file_metadata("http://127.0.0.1:1/nobody")  # as the library fails when nobody answers
 
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", away)
@@ -186,9 +220,10 @@ def test_without_internet_the_hub_is_told_to_be_away(tiny_hub, monkeypatch):
 def test_the_hub_is_not_for_a_demo_nor_for_huge_weights(tiny_hub, monkeypatch):
     import huggingface_hub
 
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(size=hub.MOST_BYTES + 1))
-    with pytest.raises(UserError, match="at most 600 MB"):
-        hub.fetched("timm/tiny", REVISION)
+    for size in (hub.MOST_BYTES + 1, None):
+        monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, token, size=size: SimpleNamespace(size=size))
+        with pytest.raises(UserError, match="MB are fetched"):
+            hub.fetched("timm/tiny", REVISION)
     monkeypatch.setenv("MANABI_DEMO", "1")
     with pytest.raises(UserError, match="demo"):
         hub.fetched("timm/tiny", REVISION)

@@ -52,6 +52,8 @@ def test_every_map_of_efficientnet_is_its_products_and_what_follows(cat):
     for name in ("stem", "block4.depthwise", "block5.project", "head"):  # strided, depthwise of 5x5, with a shortcut, 1x1
         found = anatomy.computed("", cat, name, 3, 0)
         assert found["steps"][-1]["values"] == pytest.approx(layers[name]["values"][3], abs=1e-4), name
+        first = found["steps"][0]
+        assert first["factor"] * found["sum"] + first["shift"] == pytest.approx(first["values"], abs=1e-3), name
         whole = found["own"] + found["others"] + found["bias"]
         assert whole == pytest.approx(found["sum"], abs=1e-3), name
         place = (found["sum"].shape[0] - 1,) * 2  # the corner, where the padding is

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import io
+import shutil
 import tarfile
 import threading
 from dataclasses import replace
@@ -32,6 +33,7 @@ def test_every_direction_of_an_orthogonal_step_counts_about_the_same(shape):
     random = torch.Generator().manual_seed(0)
     weak = [torch.diag(torch.logspace(0, -1, size)) for size in shape]
     matrix = weak[0] @ torch.randn(*shape, generator=random) @ weak[1]
+    assert torch.linalg.svdvals(orthogonal(torch.randn(*shape, generator=random))).sub(0.8).abs().max() < 0.45  # three steps
     before, after = (torch.linalg.svdvals(value) for value in (matrix, orthogonal(matrix, 5)))
     assert before.max() / before.min() > 4 and after.min() > 0.5 and after.max() < 1.4
     assert orthogonal(torch.zeros(3, 4)).isfinite().all()
@@ -98,6 +100,24 @@ def test_a_run_goes_on_from_another_and_knows_the_classes_that_both_have(fresh_r
             Session(ImageConfig(**{"network": "LeNet", **TINY, "warm": first.id, **settings}), data, CPU)
     with pytest.raises(UserError, match="another size"):
         Session(ImageConfig(network="LeNet", **TINY, warm=first.id), toy(size=32), CPU)
+
+
+def test_a_warm_run_is_resumed_though_the_other_is_gone(fresh_runs):
+    first = finished("VGG")
+    config = ImageConfig(network="VGG", **TINY, warm=first.id)
+    loop = train(config, toy(), device=CPU)
+    kept = next(loop).checkpoint()
+    shutil.rmtree(store.folder(first.id))
+    *_, last = train(config, toy(), device=CPU, resume=kept)
+    assert last.step == config.steps
+    with pytest.raises(UserError):
+        next(train(config, toy(), device=CPU))
+
+
+def test_a_run_on_larger_pictures_is_no_beginning_for_smaller_ones(fresh_runs):
+    first = finished("VGG", toy(size=8, classes=2))
+    with pytest.raises(UserError, match="another size"):
+        Session(ImageConfig(network="VGG", **TINY, warm=first.id), toy(), CPU)
 
 
 def test_what_changed_beside_the_run_that_it_went_on_from(fresh_runs):
