@@ -84,8 +84,6 @@ def changed(run: store.Run) -> None:
     if not store.exists(run.config["warm"]):
         st.caption("The run that it went on from is gone, so what changed can't be shown.")
         return
-    if run.config["warm"] == run.id:  # an example that was trained in two goes
-        return
     found = cached_call(PREDICT, "changed", stamp=run_stamp(run), run_id=run.id, seconds=SECONDS)
     if found is None:
         return

@@ -197,6 +197,8 @@ def test_a_network_is_named_with_its_commit(tiny_hub, repository, revision):
         {"architecture": "hf-hub:someone/else"},
         {"model_args": {"checkpoint_path": "/tmp/x.pth"}},
         {"num_classes": 4},
+        {"num_classes": float("inf")},
+        {"pretrained_cfg": {"input_size": [3, 99999, 99999]}},
         {"architecture": "none"},
     ],
 )
