@@ -12,6 +12,10 @@ from tests.browser.test_journeys import expect_status
 pytestmark = pytest.mark.browser
 
 
+# a promise that is kept once the camera's picture moves: before that, a shot is empty
+PLAYING = "video => new Promise(done => { const look = () => video.currentTime > 0.2 ? done() : setTimeout(look, 50); look(); })"
+
+
 def photo(size=(300, 200), format="PNG"):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (*size[::-1], 3), dtype=np.uint8)).save(buffer, format)
@@ -68,6 +72,7 @@ def test_classes_are_collected_with_the_camera(server, chromium):
             page.get_by_test_id("stButtonGroup").filter(has_text="Files").get_by_text("Camera").click()
         for n in range(shots):
             page.get_by_text(f"A shot of: {kind}").wait_for()
+            page.get_by_test_id("stCameraInput").locator("video").evaluate(PLAYING)
             page.get_by_text("Take Photo").click()
             page.get_by_text(f"{kind}: {n + 1}", exact=False).first.wait_for()
     page.get_by_text("3 pictures").wait_for()
