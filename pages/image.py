@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core import source
-from core.image.config import SCRATCH, ImageConfig
+from core.image.config import HEAD, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from ui import explain, image_fix, image_inside, image_use, image_views
@@ -24,17 +24,19 @@ def setup(data: Pictures | None) -> None:
     """Settings and the start button. A fragment: a slider reruns this alone."""
     st.header("Settings", divider="gray")
     config = config_form(ImageConfig, PREFIX)
-    if data and config and config.network in SCRATCH and config.augment != "none" and data.shape[1] <= 32:
+    fits = bool(data and config) and image_views.suits(config, data)
+    if fits and data and config and config.network != HEAD and config.augment != "none":
         with st.expander("What augmentation makes of the pictures", icon=":material/auto_awesome_motion:", on_change="rerun") as shown:
             if shown.open:
                 image_views.preview(data, config.augment)
-    fits = bool(data and config) and image_views.suits(config, data)
     st.header("Train", divider="gray")
+    go_on = False
     if data and config and run and run.settled and image_views.same_network(run, config, data):
         help = "Its weights are the beginning: after pictures were corrected or added, that is faster than from scratch."
-        if st.toggle("Go on from the run that is open", key="image_go_on", help=help):
-            config, data = config.updated({"warm": run.id}), image_views.loyal_to(run, data)
+        go_on = st.toggle("Go on from the run that is open", key="image_go_on", help=help)
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not fits) and data and config:
+        if go_on and run:
+            config, data = config.updated({"warm": run.id}), image_views.loyal_to(run, data)
         begin_now(PREFIX, [config], data)
     if not data:
         st.caption("First there must be pictures of at least two classes, under Data.")
@@ -65,7 +67,7 @@ if not run:
     st.info(f"Nothing of yours is open. This is a finished example: {about}.", icon=":material/lightbulb:")
 shown = run or store.read(example)
 family = [shown] + [look(mate) for mate in shown.mates if store.exists(mate)]
-run_head(family, ImageConfig, PREFIX, again=again)
+run_head(family, ImageConfig, PREFIX, mate_name=lambda mate: image_views.mate_name(mate, shown), again=again)
 run_panel([shown], image_views.live, key=f"panel_{shown.id[-12:]}")
 explain.curves(METRICS)
 if shown.result == "ready":
@@ -103,8 +105,9 @@ if tabs["How it works"].open:
         st.header("How it works", divider="gray")
         explain.readme("image")
         explain.settings_table(ImageConfig)
-        for name in ("lenet", "vgg", "resnet", "Residual"):
+        for name in ("lenet", "vgg", "resnet", "resnet_early", "Residual", "whole"):
             explain.show_code("core.image.models", name)
+        explain.show_code("core.image.muon", "Muon")
         for name in ("grad_cam", "integrated_gradients"):
             explain.show_code("core.image.explain", name)
         explain.show_code("core.image.train", "train", label="The training loop that ran")

@@ -11,10 +11,11 @@ import streamlit as st
 from core.errors import UserError
 from core.gridworld import editor, maps
 from core.gridworld.env import Task
-from core.gridworld.maps import ABOUT, BUILTIN, CELLS, HACKS, LEAST, MOST, GridMap
+from core.gridworld.maps import ABOUT, BUILTIN, CELLS, LEAST, MOST, GridMap
 from core.gridworld.rules import short
 from core.runs import uploads
 from ui import board
+from ui.gridworld_gallery import gallery
 from ui.session import cached_call, guarded, link, linked
 from ui.upload import uploader
 from ui.words import plain, say_error
@@ -133,29 +134,8 @@ def data_block(shown: GridMap | None = None) -> Task | None:
     with right:
         _rules(draft)
         task = _judge(draft, grid)
-    _gallery()
+    gallery(choose)
     return task
-
-
-def _gallery() -> None:
-    """Reward hacking: what the best policy makes of a reward that was meant well."""
-    with st.expander(
-        "Gallery of reward hacking", icon=":material/sentiment_very_dissatisfied:", key=f"{PREFIX}_gallery", on_change="rerun"
-    ) as shown:
-        if not shown.open:
-            return
-        st.caption("In each, the best policy walks as it does because it pays. Take one, train on it, then mend the reward.")
-        for column, name in zip(st.columns(len(HACKS), gap="large"), HACKS, strict=True):
-            walk = cached_call("core.gridworld.predict", "best_walk", stamp=name, code=name)
-            with column:
-                st.markdown(f"**{BUILTIN[name].name}**")
-                if walk is not None:
-                    cells = [state % (BUILTIN[name].height * BUILTIN[name].width) for state in walk["states"]]
-                    board.board(
-                        board.map_view(BUILTIN[name].model_dump()), key=f"{PREFIX}_hack_{name}", path=cells[:60], walk=name, pace=350
-                    )
-                    st.caption(f"{ABOUT[name].removeprefix('Reward hacking. ')} It earns {short(walk['return'])}.")
-                st.button("Take this map", key=f"{PREFIX}_hack_take_{name}", on_click=choose, args=(BUILTIN[name],))
 
 
 def _maze() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pandas as pd
@@ -17,7 +16,7 @@ from core.pictures import bundle
 from core.runs import uploads
 from ui import config_form
 from ui.image_views import OWN, PHOTO_KINDS
-from ui.session import cached_call, call, get_engine, link
+from ui.session import cached_call, call, get_engine, link, tell
 from ui.upload import uploader
 
 PREFIX = "image"
@@ -167,7 +166,7 @@ def _add(upload_id: str, choices: Choices) -> None:
         st.session_state[f"{PREFIX}_added"] = turn + 1
         st.session_state[f"{PREFIX}_project"] = larger  # the settings on the page stay
         if problems:
-            st.session_state["message"] = (f"Left out: {' '.join(problems[:3])}", time.monotonic())
+            tell(f"Left out: {' '.join(problems[:3])}")
         link(f"{PREFIX}_upload", larger)
         st.rerun()
 

@@ -14,7 +14,7 @@ from ui import config_form
 from ui.image_collect import PREFIX, brought
 from ui.image_views import data_of
 from ui.session import call
-from ui.sheets import png, sheet
+from ui.sheets import png, sheet, thin
 from ui.words import plain, say_error
 
 FETCHING = 1800.0  # s that a download may take
@@ -89,6 +89,5 @@ def _say(data: Pictures) -> None:
     with st.grid(5, min_column_width=150):
         for kind, name in enumerate(data.classes[:20]):
             rows = np.flatnonzero(data.labels == kind)
-            few = data.values[rows[:PER_CLASS]]
-            small = few[:, :, :: max(1, data.shape[1] // 48), :: max(1, data.shape[1] // 48)]
+            small = thin(data.values[rows[:PER_CLASS]], 48)
             st.image(png(sheet(small, 5), zoom), caption=f"{plain(name)}: {len(rows):,}")

@@ -13,7 +13,7 @@ from ui.image_views import OWN, PREDICT, data_of, strip
 from ui.maps import url
 from ui.run_panel import begin
 from ui.session import cached_call, get_engine, guarded, run_stamp
-from ui.sheets import png, sheet
+from ui.sheets import png, sheet, thin
 
 AWAY = "(take away)"
 SECONDS = 60.0
@@ -67,8 +67,7 @@ def fix(run: store.Run) -> None:
 
 
 def _small(picture: np.ndarray) -> str:
-    step = max(1, picture.shape[1] // 64)
-    return url(png(sheet(picture[None, :, ::step, ::step], 1), max(1, 48 // picture.shape[1])))
+    return url(png(sheet(thin(picture[None], 64), 1), max(1, 48 // picture.shape[1])))
 
 
 @guarded

@@ -192,11 +192,15 @@ def _window() -> None:
 
 
 def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...]) -> None:
-    few = classes if len(classes) <= 60 else ()  # of a thousand classes, the answer is explained
-    asked = "the one it answers"
-    if few:
-        asked = str(st.selectbox("For the class", [asked, *few], key=f"asked_{key}", help="What speaks for another class?"))
-    kind = classes.index(asked) if asked in classes else -1
+    kind = int(
+        st.selectbox(
+            "For the class",
+            range(-1, len(classes)),
+            format_func=lambda n: "the one it answers" if n < 0 else plain(classes[n]),
+            key=f"asked_{key}",
+            help="What speaks for another class? Type a part of its name.",
+        )
+    )
     with st.spinner("Five methods, on the network and on its shuffled copy …", show_time=True):
         found = cached_call(INTERPRET, "explained", stamp=stamp, run_id=run_id, picture=picture, kind=kind, seconds=SLOW)
     if found is None:

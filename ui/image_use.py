@@ -23,7 +23,7 @@ from ui.upload import uploader
 from ui.words import plain
 
 RECOGNISE = "core.image.recognise"
-CANVAS = 280
+CANVAS, STROKE = 280, 36  # so wide that a drawing has as much ink as the digits that were learned
 FETCHING = 600.0  # s that a download may take
 FAMILIAR = source.constant(RECOGNISE, "FAMILIAR")
 
@@ -123,7 +123,7 @@ def draw(run: store.Run) -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         drawing = st_canvas(
-            stroke_width=26,
+            stroke_width=STROKE,
             stroke_color="#ffffff",
             background_color="#000000",
             height=CANVAS,
@@ -163,19 +163,22 @@ def _flip(run: store.Run, small: np.ndarray, classes: tuple[str, ...]) -> None:
         return
     zoom = max(1, 96 // small.shape[2])
     moved = found["after"].astype(float).mean(1) - small.astype(float).mean(1)
-    columns = st.columns(3)
-    columns[0].image(png(sheet(small, 1), zoom), caption=f"{plain(classes[found['said']])}")
-    columns[1].image(png(sheet(found["after"], 1), zoom), caption=f"now {plain(classes[found['other']])}")
-    columns[2].image(png(sheet(signed(moved), 1), zoom), caption=f"no pixel moved by more than {found['epsilon']:.1%}")
+    shown = (
+        (small, plain(classes[found["said"]])),
+        (found["after"], f"now {plain(classes[found['other']])}"),
+        (signed(moved), f"no pixel moved by more than {found['epsilon']:.1%}"),
+    )
+    for column, (picture, words) in zip(st.columns(3), shown, strict=True):
+        column.image(png(sheet(picture, 1), zoom), caption=words, width=zoom * small.shape[2])  # else a long caption would stretch it
 
 
 def as_digit(ink: np.ndarray, size: int) -> np.ndarray:
-    """A drawing (h, w) of 0 to 255 cut to its ink with a margin, centred, and shrunk, as the digits were.  # (1, 1, size, size) uint8"""
+    """A drawing (h, w) of 0 to 255 cut to its ink, centred, and shrunk: the digits fill their rows too.  # (1, 1, size, size) uint8"""
     rows, columns = np.flatnonzero(ink.max(1) > 40), np.flatnonzero(ink.max(0) > 40)
     if not len(rows):
         return np.zeros((1, 1, size, size), np.uint8)
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    side = int(1.12 * max(cut.shape))
+    side = max(cut.shape)
     square = np.zeros((side, side))
     top, left = (side - cut.shape[0]) // 2, (side - cut.shape[1]) // 2
     square[top : top + cut.shape[0], left : left + cut.shape[1]] = cut

@@ -16,7 +16,7 @@ from ui import charts
 from ui.config_form import apply
 from ui.live_plot import live_plot
 from ui.session import cached_call, run_stamp
-from ui.sheets import grey, png, sheet, signed
+from ui.sheets import grey, png, sheet, signed, thin
 from ui.words import plain
 
 PREDICT, INTERPRET, ANATOMY, OWN = "core.image.predict", "core.image.interpret", "core.image.anatomy", "core.image.own"
@@ -57,6 +57,11 @@ def same_network(run: store.Run, config: ImageConfig, data: Pictures) -> bool:
     """Whether settings ask for the network that a run trained, for pictures as large: its weights could be the beginning."""
     same = (run.config["network"], run.config["width"]) == (config.network, config.width) and data_of(run.id).shape == data.shape
     return same and store.checkpoint_step(run.id) > 0
+
+
+def mate_name(mate: store.Run, shown: store.Run) -> str:
+    """What the button to another run says."""
+    return "The run before" if mate.id == shown.config.get("warm") else store.name(mate)
 
 
 def loyal_to(run: store.Run, data: Pictures) -> Pictures:
@@ -106,19 +111,19 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
                 for name in names:
                     maps = sample[name].astype(np.float32)[:MOST_MAPS]
                     st.image(png(sheet(grey(maps), 4), max(1, 120 // (4 * maps.shape[1]))), caption=f"{name[8:]}, of the first picture")
-    if data.builtin == "cifar10" and store.is_example(run.id):  # it was judged in another order than a download's
-        return
-    answers = sample["answers"].astype(np.float32)[: len(values)]
-    if not len(answers):
-        return
+    answers = sample["answers"].astype(np.float32)
+    truth = sample.get("truth", labels[: len(answers)]).astype(int)  # older runs did not note it
     rows = [
-        {"it is": data.classes[labels[n]], "answer": data.classes[int(chances.argmax())], "sure": float(chances.max())}
-        for n, chances in enumerate(answers)
+        {"it is": data.classes[kind], "answer": data.classes[int(chances.argmax())], "sure": float(chances.max())}
+        for kind, chances in zip(truth, answers, strict=True)
     ]
-    small = values[: len(answers), :, :: max(1, values.shape[2] // 64), :: max(1, values.shape[2] // 64)]
     left, right = st.columns([1, 3], gap="large")
     with left:
-        st.image(png(sheet(small, 4), max(1, 200 // (4 * small.shape[2]))), caption="The first pictures to judge by")
+        if np.array_equal(labels[: len(truth)], truth):  # another copy of the data may have another order
+            small = thin(values[: len(truth)], 64)
+            st.image(png(sheet(small, 4), max(1, 200 // (4 * small.shape[2]))), caption="The first pictures to judge by")
+        else:
+            st.caption("The pictures themselves are not on this machine.")
     with right:
         st.dataframe(
             pd.DataFrame(rows),
@@ -131,12 +136,12 @@ def _sample(run: store.Run, sample: dict[str, np.ndarray], when: str) -> None:
 
 def preview(data: Pictures, how: str) -> None:
     """Some pictures as they are, and as the network would be shown them."""
-    few = data.values[:16]
+    few = thin(data.values[:16], 64)
     shown = cached_call(INTERPRET, "previewed", stamp=f"{data.name}-{how}-{len(data.values)}", values=few, how=how)
     if shown is not None:
-        zoom = max(1, 40 // few.shape[2])
-        st.image(png(sheet(few, 16), zoom), caption="As they are")
-        st.image(png(sheet(shown, 16), zoom), caption="As they are shown in one epoch; in the next, otherwise")
+        across, zoom = (16, 40 // few.shape[2]) if few.shape[2] <= 32 else (8, 1)
+        st.image(png(sheet(few, across), max(1, zoom)), caption="As they are")
+        st.image(png(sheet(shown, across), max(1, zoom)), caption="As they are shown in one epoch; in the next, otherwise")
 
 
 def history(run: store.Run) -> None:
@@ -230,8 +235,7 @@ def _table(run: store.Run, result: dict[str, Any]) -> None:
 
 def strip(pictures: np.ndarray, caption: str) -> None:
     """Pictures side by side, made small."""
-    step = max(1, pictures.shape[2] // 64)
-    small = pictures[:, :, ::step, ::step]
+    small = thin(pictures, 64)
     st.image(png(sheet(small, 12), max(1, 40 // small.shape[2])), caption=caption)
 
 

@@ -132,7 +132,10 @@ def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: 
     elif not store.is_example(run.id):
         _after(run, key, mine)
     curves = reader(run.id).read()
-    draw(run, curves)
+    if run.settled and not curves:
+        st.caption("It ended before its first step, so there is nothing to draw.")
+    else:
+        draw(run, curves)
 
 
 def _words(run: store.Run) -> None:

@@ -138,9 +138,14 @@ def guarded(action: Callable[..., Any]) -> Callable[..., None]:
         try:
             action(*args, **kwargs)
         except UserError as error:
-            st.session_state["message"] = (str(error), time.monotonic())
+            tell(str(error))
 
     return run
+
+
+def tell(message: str) -> None:
+    """Something for `show_message` to say when the page has run again."""
+    st.session_state["message"] = (message, time.monotonic())
 
 
 def show_message() -> None:

@@ -26,6 +26,12 @@ def png(picture: Image.Image, zoom: int = 1) -> bytes:
     return buffer.getvalue()
 
 
+def thin(pictures: np.ndarray, most: int) -> np.ndarray:
+    """Large pictures (n, colours, size, size) made small for a sheet: every so many pixels, about `most` a side."""
+    step = max(1, pictures.shape[2] // most)
+    return pictures[:, :, ::step, ::step]
+
+
 def grey(maps: np.ndarray) -> np.ndarray:
     """Maps of any range (n, h, w) as grey pictures, each from its darkest to its lightest.  # (n, 1, h, w) uint8"""
     low, high = maps.min((1, 2), keepdims=True), maps.max((1, 2), keepdims=True)

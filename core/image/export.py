@@ -1,4 +1,4 @@
-"""What goes with a run's export: ONNX where the network is our own, and a script that finds its accuracy again without Manabi."""
+"""What goes with a run's export: the network as ONNX, and a script that finds its accuracy again without Manabi."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from core import source
+from core.image import anatomy
 from core.image.config import HEAD, TUNED, ImageConfig
 from core.image.data import load
 from core.image.predict import opened
@@ -70,19 +71,18 @@ if __name__ == "__main__":
 def onnx(run_id: str) -> bytes:
     """The network as ONNX: `pictures` (batch, colours, size, size) float32 in -1 to 1 -> `logits` (batch, classes).
 
-    Of a new head only the head: `features` (batch, 1280) of EfficientNet -> `logits`.
+    With a new head, all of EfficientNet goes with it, and its pictures are 3 x 128 x 128.
     """
-    trained = opened(run_id)
-    given = "features" if trained.config.network == HEAD else "pictures"
-    example = seen(trained.config, trained.data.values[:2])
+    subject = anatomy.subject(run_id)
+    example = subject.given(np.zeros(subject.shape, np.uint8))
     buffer = io.BytesIO()
     torch.onnx.export(
-        trained.network,
+        subject.network,
         (example,),
         buffer,  # type: ignore[arg-type]  # the exporter writes into any file
-        input_names=[given],
+        input_names=["pictures"],
         output_names=["logits"],
-        dynamic_axes={given: {0: "batch"}, "logits": {0: "batch"}},
+        dynamic_axes={"pictures": {0: "batch"}, "logits": {0: "batch"}},
         dynamo=False,
     )
     return buffer.getvalue()

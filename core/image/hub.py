@@ -48,8 +48,9 @@ def fetched(repository: str, revision: str) -> Path:
         paths = [Path(hf_hub_download(repository, name, revision=revision, token=False)) for name in (SETTINGS, WEIGHTS)]
     except HFValidationError:
         raise UserError(NAMING) from None
-    except HfHubHTTPError:
-        raise UserError("The hub has no such repository, revision, or no weights as safetensors in it.") from None
+    except HfHubHTTPError as error:
+        known = error.response is None or error.response.status_code < 429  # more: the hub is busy or broken
+        raise UserError("The hub has no such repository, revision, or no weights as safetensors in it." if known else OFFLINE) from None
     except LocalEntryNotFoundError:
         raise UserError(OFFLINE) from None
     except Exception as error:

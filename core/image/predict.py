@@ -24,6 +24,7 @@ from core.progress import Checkpoint
 from core.runs import checkpoints, store
 
 BINS = 10  # of the calibration curve
+ASKED = 6000  # pictures of each half that are looked at for wrong labels
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def opened(run_id: str) -> Trained:
 def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict[str, Any]:
     """The network and every rival on the pictures held out, and one sentence.
 
-    Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `confusion` (rows: what it is), `precision` and `recall` by
-    class, `calibration`, `temperature`, `beats`, `sentence`.
+    Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `held_out` (how many), `confusion` (rows: what it is), `precision`
+    and `recall` by class, `calibration`, `temperature`, and what `judgement` says.
     """
     return _judged(restored(config, data, checkpoint))
 
@@ -210,8 +211,6 @@ def mistakes(run_id: str, most: int = 24) -> dict[str, Any]:
 
 
 # train, explain, fix
-
-ASKED = 6000  # pictures of each half that are looked at for wrong labels
 
 
 def suspects(run_id: str, most: int = 24) -> dict[str, Any]:

@@ -114,10 +114,11 @@ class Session:
 
     @torch.no_grad()
     def sample(self) -> dict[str, np.ndarray]:
-        """What the page draws: the filters of the first layer, the maps of the first picture, answers for a few."""
+        """What the page draws: the filters of the first layer, the maps of the first picture, answers for a few and what they are."""
         self.network.eval()
         shown = self.apart[:SHOWN] if len(self.apart) else seen(self.config, self.data.values[:SHOWN]).to(self.device)
-        found: dict[str, Any] = {"answers": self.network(shown).softmax(-1)}
+        truth = self.answers if len(self.apart) else self.labels
+        found: dict[str, Any] = {"answers": self.network(shown).softmax(-1), "truth": truth[: len(shown)]}
         if shown.ndim == 4:
             maps = shown[:1]
             for number, (name, layer) in enumerate(self.network.layers.named_children()):

@@ -18,6 +18,8 @@ def take(network: Classifier, config: ImageConfig, data: Pictures) -> None:
 
     Raises `UserError` if that run is gone, has no weights, or is of another network.
     """
+    if not store.exists(config.warm):
+        raise UserError("The run to go on from is not here any more, so this one can't begin with its weights.")
     folder, run = store.folder(config.warm), store.read(config.warm)
     saved = checkpoints.read(folder)
     if saved is None or run.capability != "image" or any(run.config.get(name) != getattr(config, name) for name in ("network", "width")):

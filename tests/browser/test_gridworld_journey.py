@@ -139,6 +139,7 @@ def test_race_look_inside_play_and_take_away(server, page):
     rivals.fill("expected")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Race", exact=True).wait_for()  # the form has run again: a list opened before would close
     page.get_by_role("combobox", name="Pace at first").click()
     page.get_by_role("option", name="At once").click()
     start(page, "Race")

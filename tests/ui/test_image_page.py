@@ -106,6 +106,14 @@ def test_labels_are_corrected_and_it_trains_on(app, mine, engine, waiting):
     assert "What changed" in texts(page.markdown)
 
 
+def test_a_run_that_failed_before_its_first_step_says_so_and_draws_nothing(app, runs_folder):
+    values = np.zeros((8, 1, 28, 28), np.uint8)
+    run = store.create("image", ImageConfig(warm="0" * 32), Pictures("mine", values, np.arange(8) % 2, ("cat", "dog"), 4), data="mine")
+    worker.train_here(run.id)
+    page = opened(app, "image", image_run=run.id)
+    assert "go on from is not here" in texts(page.error) and "before its first step" in texts(page.caption)
+
+
 def test_a_network_that_does_not_suit_is_told_and_another_offered(app):
     page = opened(app, "image")
     page.selectbox(key="image_network").set_value("EfficientNet, fine-tuned").run()

@@ -110,7 +110,7 @@ def test_a_warm_run_is_resumed_though_the_other_is_gone(fresh_runs):
     shutil.rmtree(store.folder(first.id))
     *_, last = train(config, toy(), device=CPU, resume=kept)
     assert last.step == config.steps
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="go on from is not here"):
         next(train(config, toy(), device=CPU))
 
 

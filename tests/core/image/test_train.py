@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -14,7 +15,7 @@ from PIL import Image
 
 from core.errors import Diverged, UserError
 from core.image import backbone, baselines, export, own, predict, recognise
-from core.image.config import SCRATCH, ImageConfig
+from core.image.config import HEAD, SCRATCH, TUNED, ImageConfig
 from core.image.data import Pictures, builtin, check, load, save, split
 from core.image.models import network_of
 from core.image.session import Session, augmented, scaled
@@ -334,16 +335,24 @@ def test_what_is_no_photo_gets_a_sentence(content):
 # export
 
 
-@pytest.mark.parametrize("network", ["LeNet", "ResNet"])
+@pytest.mark.parametrize("network", ["LeNet", "ResNet", HEAD, TUNED])
 def test_onnx_gives_what_torch_gives(fresh_runs, network):
-    run = finished(network)
+    """The whole network, from pictures to logits: also where only a new head was trained."""
+    photos = network in {HEAD, TUNED}
+    run = finished(network, toy(count=9, size=128, colours=3) if photos else None, steps=2)
     trained = predict.opened(run.id)
     session = onnxruntime.InferenceSession(export.onnx(run.id))
     for count in (1, 5):
-        given = scaled(trained.data.values[:count]).numpy()
-        (found,) = session.run(None, {"pictures": given})
-        with torch.no_grad():
-            assert np.abs(found - trained.network(torch.from_numpy(given)).numpy()).max() < 1e-4
+        values = trained.data.values[:count]
+        (found,) = session.run(None, {"pictures": scaled(values).numpy()})
+        assert np.abs(found - trained.logits(values).numpy()).max() < 1e-4
+
+
+def test_what_is_drawn_says_what_it_is():
+    run, data = Session(ImageConfig(**TINY), toy(), CPU), toy()
+    assert run.sample()["truth"].tolist() == data.held_out()[1][:8].tolist()
+    alone = Session(ImageConfig(**TINY), replace(data, train=len(data.values)), CPU)
+    assert alone.sample()["truth"].tolist() == data.labels[:8].tolist()
 
 
 def finished(network, data=None, **settings):
