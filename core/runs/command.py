@@ -29,25 +29,23 @@ def main(capability: str, *, data: str, names: str) -> None:
         "data": (str, Field(data, description=f"Built-in dataset: {names}.")),
         "preset": (str, Field("", description="Start from this preset; other options come on top.")),
         "save": (str, Field("", description="Folder that becomes the run's folder: weights, metrics, samples, verdict.")),
+        "half": (bool, Field(False, description="Save weights of 16 bits, half the size; the verdict is of those.")),
+        "threads": (int, Field(0, ge=0, description="Threads of the processor; 0: as many as the dashboard takes.")),
     }
     command: Any = CliApp.run(create_model("Command", __base__=kind, **extra))
     given = {name: value for name, value in command.differing().items() if name in kind.model_fields}
     config = kind.from_preset(command.preset).updated(given)
     dataset = capabilities.module(capability, "data").builtin(command.data)
     if command.save:
-        _save(capability, config, dataset, Path(command.save))
+        _save(capability, config, dataset, Path(command.save), command.half, command.threads)
     else:
-        _print(capability, config, dataset)
+        _print(capability, config, dataset, command.threads)
 
 
-def _save(capability: str, config: Any, dataset: Any, target: Path) -> None:
+def _save(capability: str, config: Any, dataset: Any, target: Path, half: bool, threads: int) -> None:
     run = store.create(capability, config, dataset, data=dataset.name)
-    worker.train_here(run.id)
+    worker.train_here(run.id, threads=threads or None, before_verdict=lambda folder: _slim(folder, half))
     folder = store.folder(run.id)
-    saved = checkpoints.read(folder)
-    if saved:  # what ships is to be used, not resumed: the optimiser's moments would double its size
-        kept = {name: value for name, value in saved.tensors.items() if "optimiser" not in name and not name.startswith("random.")}
-        checkpoints.write(folder, type(saved)(kept, saved.state))
     _thin(folder)
     if (target / "label.txt").exists():  # a name that people gave it stays
         shutil.copy(target / "label.txt", folder / "label.txt")
@@ -55,6 +53,16 @@ def _save(capability: str, config: Any, dataset: Any, target: Path) -> None:
     (folder / files.RESERVE).unlink()
     shutil.move(folder, target)
     print(json.loads((target / store.RESULT).read_bytes())["sentence"])
+
+
+def _slim(folder: Path, half: bool) -> None:
+    """What ships is to be used, not resumed: the optimiser's moments would double its size."""
+    saved = checkpoints.read(folder)
+    if saved:
+        kept = {name: value for name, value in saved.tensors.items() if "optimiser" not in name and not name.startswith("random.")}
+        if half:
+            kept = {name: value.half() if value.is_floating_point() else value for name, value in kept.items()}
+        checkpoints.write(folder, type(saved)(kept, saved.state))
 
 
 def _thin(folder: Path) -> None:
@@ -70,12 +78,12 @@ def _thin(folder: Path) -> None:
     files.write_whole(folder / store.METRICS, "\n".join(lines) + "\n")
 
 
-def _print(capability: str, config: Any, dataset: Any) -> None:
+def _print(capability: str, config: Any, dataset: Any, threads: int) -> None:
     part = capabilities.module(capability, "train")
     last: list[Progress] = []
 
     def kept() -> Generator[Progress, Update | None, None]:
-        for progress in part.train(config, dataset, device=prepare(part.THREADS, config.seed)):
+        for progress in part.train(config, dataset, device=prepare(threads or part.THREADS, config.seed)):
             last[:] = [progress]
             yield progress
 

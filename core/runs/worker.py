@@ -10,7 +10,7 @@ import importlib
 import json
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,16 +111,23 @@ def train(run_id: str) -> None:
     train_here(run_id, where, pid)
 
 
-def train_here(run_id: str, where: str = "", pid: int = 0) -> None:
-    """`train` in this very process, engine or not."""
+def train_here(
+    run_id: str, where: str = "", pid: int = 0, *, threads: int | None = None, before_verdict: Callable[[Path], None] | None = None
+) -> None:
+    """`train` in this very process, engine or not.
+
+    threads: instead of those that the capability asks for. before_verdict: what is done to the run's folder once there are weights.
+    """
     path = store.folder(run_id)
     run = store.change(run_id, status="running", started=time.time(), ended=0.0, note="", worker=where, pid=pid, result="none")
     log.event("run_started", run=run.id, capability=run.capability, pid=pid)
-    status, note = _attempt(lambda: _train(run, path), run)
+    status, note = _attempt(lambda: _train(run, path, threads), run)
     has_weights = (path / store.CHECKPOINT).is_file()
     run = store.change(run_id, status=status, note=note, ended=time.time(), result="pending" if has_weights else "failed")
     log.event("run_ended", run=run.id, status=status, step=run.step)
     if has_weights:
+        if before_verdict:
+            before_verdict(path)
         status, note = _attempt(lambda: _evaluate(run, path), run)
         if status == "failed":
             store.change(run_id, result="failed", note=run.note or note)
@@ -145,10 +152,10 @@ def _attempt(work: Any, run: store.Run) -> tuple[store.Status, str]:
     return status, note
 
 
-def _train(run: store.Run, path: Path) -> tuple[store.Status, str]:
+def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Status, str]:
     part = capabilities.module(run.capability, "train")
     config, data = run.settings(), capabilities.module(run.capability, "data").load(path)
-    target = device.prepare(part.THREADS, config.seed)
+    target = device.prepare(threads or part.THREADS, config.seed)
 
     from core.runs import checkpoints
 
