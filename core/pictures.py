@@ -5,28 +5,52 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from core.errors import UserError
 
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # EXIF's orientation -> what makes a picture upright
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF")
 PROJECT = "project.json"  # beside the pictures in a project file: no picture, and no problem
 MOST_ENTRIES = 20_000  # files in a zip
 MOST_UNPACKED = 500 * 2**20
 MOST_PIXELS = 40_000_000  # of one picture
+KEPT = 512  # pixels a side of a picture that is written anew
+TRACES = (  # with these begins what a camera or a program notes beside the pixels, in JPEG, PNG, WebP and HEIC
+    b"Exif\0\0",
+    b"eXIf",
+    b"EXIF",
+    b"ns.adobe.com/xap",
+    b"com.adobe.xmp",
+    b"XMP ",
+    b"Raw profile type",
+    b"Photoshop 3.0",
+    b"ftyp",
+)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, NotImplementedError, EOFError, ValueError)
 
 
 def of_zip(content: bytes, size: int, colour: bool, most: int, least: int = 2) -> tuple[np.ndarray, list[str], list[str]]:
-    """Up to `most` pictures of a zip, centre-cropped to `size` pixels.
+    """Up to `most` pictures of a zip, of its folders in turn, centre-cropped to `size` pixels.
 
     Returns pictures (n, colours, size, size) uint8, the path of each inside the zip (for people: see `folder_of`), and what was left
     out or changed, in words. Raises `UserError` if fewer than `least` can be read.
@@ -46,7 +70,10 @@ def of_zip(content: bytes, size: int, colour: bool, most: int, least: int = 2) -
 
 
 def readable(content: bytes, most: int) -> Iterator[tuple[str, bytes]]:
-    """The files of a zip that are pictures, in the order of `of_zip`: path, bytes as they are. Raises `UserError` for a damaged zip."""
+    """The files of a zip that are pictures, in the order of `of_zip`, whose first are the same for any `most`: path, bytes as they are.
+
+    Raises `UserError` for a damaged zip.
+    """
     for name, raw, _ in _pictures(content, most, {}):
         yield name, raw
 
@@ -83,9 +110,9 @@ def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iter
     """Path, bytes and picture of up to `most` files of a zip; the names of those left out or changed are in `problems`, by what is said."""
     archive, entries = _opened(content)
     taken = 0
-    for entry in entries:
+    for entry in _in_turn(entries):
         if taken == most:
-            problems.setdefault(f"the first {most:,} are taken", []).append(entry.filename)
+            problems.setdefault(f"{most:,} are taken, of the folders in turn", []).append(entry.filename)
             continue
         try:
             with archive.open(entry) as file:
@@ -94,13 +121,24 @@ def _pictures(content: bytes, most: int, problems: dict[str, list[str]]) -> Iter
         except UserError as error:
             problems.setdefault(str(error).rstrip("."), []).append(entry.filename)
             continue
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+        except DAMAGED:
             problems.setdefault("damaged or locked in the zip", []).append(entry.filename)
             continue
         for note in notes:
             problems.setdefault(note.rstrip("."), []).append(entry.filename)
         taken += 1
         yield entry.filename[:200], raw, picture
+
+
+def _in_turn(entries: list[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
+    """The first file of every folder, then the second of every folder, and so on: what is cut off is cut off everywhere."""
+    seen: Counter[str] = Counter()
+    place = []
+    for entry in entries:
+        folder = folder_of(entry.filename)
+        place.append(seen[folder])
+        seen[folder] += 1
+    return [entries[n] for n in sorted(range(len(entries)), key=place.__getitem__)]
 
 
 def folder_of(name: str) -> str:
@@ -127,14 +165,14 @@ def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
     notes = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # counted below
+            warnings.simplefilter("ignore")  # of odd notes, and of many pixels, which are counted below
             picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MOST_PIXELS:
             raise Image.DecompressionBombError
         if getattr(picture, "n_frames", 1) > 1:
             notes.append("Animated: the first frame is taken.")
         picture.load()
-        picture = ImageOps.exif_transpose(picture)
+        picture = _upright(picture)
     except Image.DecompressionBombError:
         raise UserError(f"A picture of more than {MOST_PIXELS // 10**6} million pixels is too large.") from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError):
@@ -146,6 +184,58 @@ def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
         clear = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
     return picture.convert("RGB"), notes
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """A picture turned as its EXIF says; as it is where its EXIF can't be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except (struct.error, SyntaxError, ValueError, TypeError, KeyError, IndexError, OSError, EOFError):
+        return picture
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return picture if turn is None else picture.transpose(turn)
+
+
+def rewritten(picture: Image.Image) -> bytes:
+    """A picture as JPEG of at most 512 pixels a side, with nothing beside its pixels."""
+    small = picture.copy()
+    small.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def without_notes(content: bytes) -> bytes:
+    """A picture, or a zip of them, without what cameras note beside the pixels (EXIF, XMP): place, time, owner.
+
+    Pictures with such notes are written anew, upright (`rewritten`); all else stays as it is.
+    """
+    if not content.startswith(b"PK"):
+        return _clean(content)
+    try:
+        archive, _ = _opened(content)
+    except UserError:
+        return content  # whoever reads it says what is wrong
+    files, changed = dict[str, bytes](), False
+    for entry in archive.infolist():
+        try:
+            raw = b"" if entry.is_dir() else archive.read(entry)
+        except DAMAGED:
+            raw = b""
+        files[entry.filename] = _clean(raw)
+        changed |= files[entry.filename] != raw
+    return zipped(files) if changed else content
+
+
+def _clean(content: bytes) -> bytes:
+    if not any(trace in content for trace in TRACES):
+        return content
+    try:
+        return rewritten(open_picture(content)[0])
+    except UserError:
+        return content  # no picture
 
 
 def bundle(files: dict[str, bytes]) -> bytes:

@@ -37,7 +37,7 @@ def setup(data: Pictures | None) -> None:
     if st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not fits) and data and config:
         if go_on and run:
             config, data = config.updated({"warm": run.id}), image_views.loyal_to(run, data)
-        begin_now(PREFIX, [config], data)
+        begin_now(PREFIX, [config], data, beside=[run.id] if go_on and run else [])
     if not data:
         st.caption("First there must be pictures of at least two classes, under Data.")
 
@@ -80,7 +80,7 @@ if shown.result == "ready":
         ) as fixing:
             if fixing.open:
                 st.fragment(image_fix.fix)(shown)
-with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun") as scrubber:
+with st.expander("Replay the whole training", icon=":material/history:", on_change="rerun", key="image_history") as scrubber:
     if scrubber.open:
         st.fragment(image_views.history)(shown)
 

@@ -1,5 +1,6 @@
 // All maps of a network on one screen: a card for each layer, its maps in a sheet. A click on a map tells {layer, map}.
-// data: {layers: [{name, words, url, count, across, side, gap}], chosen: {layer, map}}
+// data: {layers: [{name, words, url, count, across, side, gap}], chosen: {layer, map}}; side 1: single numbers, of which there may be
+// a thousand, so they share one button.
 
 const atlases = new WeakMap();                           // the element that Streamlit gives us -> our atlas in it
 
@@ -15,7 +16,8 @@ function card(layer, chosen, tell) {
   if (layer.count) {
     const down = Math.ceil(layer.count / layer.across), cell = layer.side + layer.gap;
     const wide = layer.across * cell - layer.gap, high = down * cell - layer.gap;
-    for (let n = 0; n < layer.count; n++) {
+    if (layer.side === 1) sheet.append(numbers(layer, chosen, tell));
+    else for (let n = 0; n < layer.count; n++) {
       const button = document.createElement('button');
       button.title = `${layer.name}, map ${n}`;
       button.setAttribute('aria-label', button.title);
@@ -30,6 +32,25 @@ function card(layer, chosen, tell) {
   }
   figure.append(sheet);
   return figure;
+}
+
+function numbers(layer, chosen, tell) {                  // a square: where it is clicked is the number; a frame marks the chosen one
+  const button = document.createElement('button'), { across, count, name } = layer;
+  button.title = `${name}: choose a number`;
+  button.setAttribute('aria-label', button.title);
+  button.className = 'numbers';
+  button.onclick = event => {
+    const area = button.getBoundingClientRect(), cell = share => Math.min(across - 1, Math.max(0, Math.floor(share * across)));
+    const n = cell((event.clientY - area.top) / area.height) * across + cell((event.clientX - area.left) / area.width);
+    tell({ layer: name, map: event.detail ? Math.min(count - 1, n) : 0 });  // by key: the first
+  };
+  if (chosen.layer === name && chosen.map < count) {
+    const frame = button.appendChild(document.createElement('span')), size = 100 / across;
+    Object.assign(frame.style, {
+      left: `${chosen.map % across * size}%`, top: `${Math.floor(chosen.map / across) * size}%`, width: `${size}%`, height: `${size}%`,
+    });
+  }
+  return button;
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {

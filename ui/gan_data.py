@@ -97,6 +97,7 @@ def _brought() -> Samples | None:
         kinds=KINDS,
         help="CSV, Excel or Parquet with two columns of numbers; PNG, JPEG or WebP; in a zip, folders name the classes.",
         bundle=bundle,
+        clean=True,
     )
     if brought is None:
         st.download_button(

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core import source
 from core.config import read_config
 from core.errors import UserError
 from core.image.config import ImageConfig
@@ -17,9 +18,11 @@ from core.runs import uploads
 from ui import config_form
 from ui.image_views import OWN, PHOTO_KINDS
 from ui.session import cached_call, call, get_engine, link, tell
-from ui.upload import uploader
+from ui.upload import camera, uploader
+from ui.words import say_error
 
 PREFIX = "image"
+LISTED = source.constant("core.image.own", "LISTED")
 SECONDS = 60.0  # that a worker may take for a large zip
 Choices = dict[str, Any]  # left_out, renamed: what was changed by hand
 
@@ -32,6 +35,7 @@ def brought() -> Pictures | None:
         kinds=["zip", *PHOTO_KINDS],
         help="PNG, JPEG, WebP or HEIC. The name of the folder is the class: cats/1.jpg, cats/2.jpg, dogs/1.jpg.",
         bundle=bundle,
+        clean=True,
     )
     upload_id = found[0] if found else ""
     if not upload_id:
@@ -95,7 +99,12 @@ def _looked_through(upload_id: str) -> Choices:
     """Let the visitor take bad pictures away and put others into the class where they belong."""
     with st.expander("Look through the pictures: take bad ones away, correct their class", icon=":material/checklist:"):
         rows = pd.DataFrame(_listing(upload_id))
-        rows["keep"] = True
+        given, before = rows["class"].copy(), _choices_before(upload_id)
+        rows["class"] = [before["renamed"].get(str(n), kind) for n, kind in zip(rows["number"], given, strict=True)]
+        rows["keep"] = ~rows["number"].isin(before["left_out"])
+        files = sum(_counts(upload_id).values())
+        if files > len(rows) == LISTED:
+            st.caption(f"{LISTED} of {files:,} are shown here, of the classes in turn; the others are taken as they are.")
         edited = st.data_editor(
             rows,
             key=f"{PREFIX}_editor_{upload_id}",
@@ -109,11 +118,34 @@ def _looked_through(upload_id: str) -> Choices:
                 "keep": st.column_config.CheckboxColumn("keep", help="What is not kept is gone for good once more pictures are added."),
             },
         )
-        moved = edited[edited["class"] != rows["class"]]
-        return {
+        moved = edited[edited["class"] != given]
+        choices = {
             "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
             "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
         }
+        _keep_choices(upload_id, choices)
+        return choices
+
+
+def _choices_before(upload_id: str) -> Choices:
+    """What was changed by hand before this visit: an editor must begin with the same rows as long as it lives."""
+    kept = f"{PREFIX}_choices_{upload_id}"
+    if kept not in st.session_state:
+        words = uploads.notes(upload_id)
+        st.session_state[kept] = st.session_state[f"{kept}_now"] = json.loads(words) if words else {"left_out": [], "renamed": {}}
+    found: Choices = st.session_state[kept]
+    return found
+
+
+def _keep_choices(upload_id: str, choices: Choices) -> None:
+    """With the upload, so that they are there after F5."""
+    now = f"{PREFIX}_choices_{upload_id}_now"
+    if st.session_state[now] != choices:
+        st.session_state[now] = choices
+        try:
+            uploads.annotate(upload_id, json.dumps(choices))
+        except UserError as error:
+            say_error(error)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -150,7 +182,7 @@ def _add(upload_id: str, choices: Choices) -> None:
     turn = st.session_state.setdefault(f"{PREFIX}_added", 0)
     if way == "Camera":
         help = "Each shot goes into the class at once, as a picture of at most 512 pixels."
-        shot = st.camera_input(f"A shot of: {kind}", key=f"{PREFIX}_shot_{turn}", help=help)
+        shot = camera(f"A shot of: {kind}", key=f"{PREFIX}_shot_{turn}", help=help)
         files = [shot] if shot else []
     else:
         help = "PNG, JPEG, WebP or HEIC."

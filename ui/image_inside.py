@@ -24,6 +24,7 @@ MEANINGS = source.constant("core.image.explain", "METHODS")
 ALIKE = 0.5  # rank correlation with the map of shuffled weights, above which a map does not show what was learned
 FLAT = 0.05  # of a curve of chances, between its ends
 SLOW = 90.0  # s that the explanations of a large network may take
+OPENED = ("Conv2d", "Sequential", "MaxPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "Linear", "Softmax")  # that can be taken apart
 Layers = list[dict[str, Any]]
 
 
@@ -88,13 +89,13 @@ def _chosen(run: store.Run) -> np.ndarray | None:
 
 
 def _photo(key: str) -> dict[str, Any]:
-    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG, WebP or HEIC; its middle is taken.")
+    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG, WebP or HEIC; its middle is taken.", clean=True)
     return {"upload_id": brought[0]} if brought else {}
 
 
 def _atlas(key: str, layers: Layers) -> tuple[str, int]:
-    """All maps to click; returns the chosen layer and map."""
-    names = [layer["name"] for layer in layers if layer["kind"] in {"Conv2d", "Sequential", "MaxPool2d"}]
+    """All maps and numbers to click; returns the chosen layer, and which of its maps or numbers."""
+    names = [layer["name"] for layer in layers if layer["kind"] in OPENED]
     name, number = st.session_state.get(f"chosen_{key}", (names[0], 0))
     if name not in names:
         name, number = names[0], 0
@@ -105,13 +106,13 @@ def _atlas(key: str, layers: Layers) -> tuple[str, int]:
             st.session_state[f"layer_{key}"], st.session_state[f"map_{layer}_{key}"] = layer, number
 
     st.caption(
-        "Click a map of a layer with a window, a convolution or pooling, to take it apart further down. Of a layer with many maps, the "
-        "first 16 or 32 are drawn; the number of any other can be typed."
+        "Click a map, or a number of a layer without maps, to take it apart further down. Of a layer with many maps, the first 16 or 32 "
+        "are drawn; the number of any other can be typed."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = str(st.selectbox("Layer", names, index=names.index(name), key=f"layer_{key}", width=220))
         most = next(layer["shape"][0] for layer in layers if layer["name"] == name) - 1
-        number = int(st.number_input("Map", 0, most, 0, key=f"map_{name}_{key}", width=120, help=f"0 to {most}."))
+        number = int(st.number_input("Map or number", 0, most, 0, key=f"map_{name}_{key}", width=120, help=f"0 to {most}."))
     st.session_state[f"chosen_{key}"] = (name, number)
     whole = len(layers) <= 24
     with st.container(height="content" if whole else 520, border=not whole):
@@ -122,6 +123,23 @@ def _atlas(key: str, layers: Layers) -> tuple[str, int]:
 def _multiply(
     run_id: str, key: str, stamp: str, picture: np.ndarray, layers: Layers, chosen: tuple[str, int], classes: tuple[str, ...]
 ) -> None:
+    """The chosen number down to its products: of a map with a window, of a linear layer, or a chance."""
+    name, channel = chosen
+    kind = next(layer["kind"] for layer in layers if layer["name"] == name)
+    if kind == "Softmax" or name == "output":
+        _softmax(run_id, stamp, picture, layers, classes, channel)
+    elif kind == "Linear":
+        _weighed(run_id, stamp, picture, name, channel)
+    else:
+        _slide(run_id, key, stamp, picture, chosen)
+        with st.expander("The last layer, and softmax", icon=":material/functions:", on_change="rerun", key=f"last_{key}") as last:
+            if last.open:
+                logits = next(layer["values"] for layer in layers if layer["name"] == "output")
+                _softmax(run_id, stamp, picture, layers, classes, int(logits.argmax()))
+                st.caption("For another class, click its number in output or softmax above.")
+
+
+def _slide(run_id: str, key: str, stamp: str, picture: np.ndarray, chosen: tuple[str, int]) -> None:
     name, channel = chosen
     depth_key = f"depth_{name}_{key}"
     depth = int(st.session_state.get(depth_key, 0))
@@ -132,27 +150,29 @@ def _multiply(
     if found["depths"] > 1:
         words = "The window goes through all maps of the layer before; the numbers shown are of this one."
         st.slider("Map of the layer before", 0, found["depths"] - 1, key=depth_key, help=words)
-    with st.expander("The last layer, and softmax", icon=":material/functions:", on_change="rerun", key=f"last_{key}") as last:
-        if last.open:
-            _softmax(run_id, key, stamp, picture, layers, classes)
 
 
-def _softmax(run_id: str, key: str, stamp: str, picture: np.ndarray, layers: Layers, classes: tuple[str, ...]) -> None:
-    """A logit as a sum of products, and the chances as shares of exponentials."""
-    logits = next(layer["values"] for layer in layers if layer["name"] == "output").astype(float)
-    order = np.argsort(-logits)[:10]
-    powers = np.exp(logits - logits.max())
-    kind = st.selectbox(
-        "Class", [int(n) for n in order], format_func=lambda n: plain(classes[n]), key=f"logit_{key}", help="The likeliest ten.", width=260
-    )
-    found = cached_call(ANATOMY, "weighed", stamp=stamp, run_id=run_id, picture=picture, name="output", unit=int(kind))
+def _weighed(run_id: str, stamp: str, picture: np.ndarray, name: str, unit: int) -> None:
+    """A number of a linear layer as a sum of products, and what ReLU makes of it."""
+    found = cached_call(ANATOMY, "weighed", stamp=stamp, run_id=run_id, picture=picture, name=name, unit=unit)
     if found is None:
         return
+    st.caption(f"Number {unit} of {name} is the sum of {found['count']:,} products and a bias; these weigh most.")
+    st.dataframe(pd.DataFrame(found["products"]).style.format(precision=3), hide_index=True, alt="The products that weigh most")
+    relu = f" → ReLU = {max(0.0, found['sum']):.3f}" if found["relu"] else ""
+    st.caption(f"All products {found['sum'] - found['bias']:.3f} + bias {found['bias']:.3f} = **{found['sum']:.3f}**{relu}")
+
+
+def _softmax(run_id: str, stamp: str, picture: np.ndarray, layers: Layers, classes: tuple[str, ...], unit: int) -> None:
+    """The logit of a class as a sum of products, and the chances as shares of exponentials."""
+    logits = next(layer["values"] for layer in layers if layer["name"] == "output").astype(float)
+    order = list(np.argsort(-logits)[:10])
+    order += [] if unit in order else [unit]
+    powers = np.exp(logits - logits.max())
     left, right = st.columns(2, gap="large")
     with left:
-        st.caption(f"Its logit is the sum of {found['count']:,} products and a bias; these weigh most.")
-        st.dataframe(pd.DataFrame(found["products"]).style.format(precision=3), hide_index=True, alt="The products that weigh most")
-        st.caption(f"All products {found['sum'] - found['bias']:.3f} + bias {found['bias']:.3f} = **{found['sum']:.3f}**")
+        st.markdown(f"Class **{plain(classes[unit])}**")
+        _weighed(run_id, stamp, picture, "output", unit)
     with right:
         st.caption("Softmax: exp(logit) over the sum of all.")
         rows = {"class": [plain(classes[n]) for n in order], "logit": logits[order], "exp(logit)": np.exp(logits[order])}
@@ -177,18 +197,46 @@ def _window() -> None:
     )
     if size + 2 * padding < span:
         return
-    place = int(st.slider("Place in the output", 0, out - 1, 0, key="window_place")) if out > 1 else 0
-    across = np.full((size + 2 * padding,) * 2, 0.15)
-    across[padding : padding + size, padding : padding + size] = 0.45
-    taken = place * stride + dilation * np.arange(kernel)
-    across[np.ix_(taken, taken)] = 1.0
-    made = np.full((out, out), 0.45)
-    made[place, place] = 1.0
-    with st.container(horizontal=True):
-        for grid, words in ((across, "Orange: what one place takes. Pale: the zeros around the input."), (made, "The output: that place.")):
-            cells = signed(grid[None]).transpose(2, 3, 0, 1)[..., None, None].reshape(-1, 3, 1, 1)
-            large = cells.repeat(14, 2).repeat(14, 3)  # a cell of 14 pixels, with a line around it
-            st.image(png(sheet(large, len(grid))), caption=words, width=min(260, 15 * len(grid)))
+    with st.grid(5, min_column_width=130):
+        row, column = (int(st.slider(f"{name} of the output", 0, out - 1, 0, key=f"window_{name}")) if out > 1 else 0 for name in ("Row", "Column"))
+    random = np.random.default_rng(0)
+    numbers, weights = random.integers(0, 10, (size, size)), random.integers(-1, 2, (kernel, kernel))
+    around = np.pad(numbers, padding)
+    taken = [at * stride + dilation * np.arange(kernel) for at in (row, column)]
+    made = np.array([[product(around, weights, y * stride, x * stride, dilation) for x in range(out)] for y in range(out)])
+    marked = np.zeros(around.shape, bool)
+    marked[np.ix_(*taken)] = True
+    pale = np.ones(around.shape, bool)
+    pale[padding : padding + size, padding : padding + size] = False
+    here = np.zeros(made.shape, bool)
+    here[row, column] = True
+    with st.container(horizontal=True, gap="large"):
+        for words, grid, strong, weak in (
+            ("The input: orange is what one place takes, pale are the zeros around it.", around, marked, pale),
+            ("The kernel.", weights, np.zeros(weights.shape, bool), None),
+            (f"The output: that place is {made[row, column]}, the sum of the products.", made, here, None),
+        ):
+            with st.container(width=max(200, 22 * len(grid) + 10)):
+                st.html(number_table(grid, strong, weak))
+                st.caption(words)
+
+
+def product(numbers: np.ndarray, weights: np.ndarray, top: int, left: int, dilation: int) -> int:
+    """The sum of products of a kernel at one place."""
+    rows, columns = (start + dilation * np.arange(len(weights)) for start in (top, left))
+    return int((numbers[np.ix_(rows, columns)] * weights).sum())
+
+
+def number_table(grid: np.ndarray, strong: np.ndarray, weak: np.ndarray | None = None) -> str:
+    """Whole numbers as an HTML table, some marked, some pale."""
+    lines = []
+    for y, row in enumerate(grid):
+        cells = []
+        for x, value in enumerate(row):
+            style = "background:#E6772E;color:#16202c" if strong[y, x] else "opacity:.45" if weak is not None and weak[y, x] else ""
+            cells.append(f'<td style="border:1px solid rgba(138,148,166,.5);min-width:20px;text-align:center;{style}">{int(value)}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<div style="overflow-x:auto"><table style="border-collapse:collapse;font-size:11px">{"".join(lines)}</table></div>'
 
 
 def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...]) -> None:
@@ -215,21 +263,24 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
         for name, facts in found["methods"].items():
             with st.container(border=True):
                 st.image(png(sheet(overlaid(seen, facts["map"])[None], 1), max(1, 150 // seen.shape[1])), caption=name)
-                drop, rise = float(facts["deletion"].mean()), float(facts["insertion"].mean())
-                lies = facts["same"] > ALIKE
                 st.caption(MEANINGS[name])
-                st.caption(f"Deletion {drop:.2f} (low is good), insertion {rise:.2f} (high is good).")
-                warning = ": do not trust it" if lies else ""
-                words = f"{facts['same']:.2f} like the map of shuffled weights (at most {ALIKE:g}){warning}"
-                st.caption(f":material/{'error' if lies else 'check'}: {words}")
-    for curve, title in (
-        ("deletion", "Deletion: chance by % turned grey"),
-        ("insertion", "Insertion: chance by % shown"),
-    ):
-        chart = charts.figure(title=title, height=260, uirevision=key)
-        for name, facts in found["methods"].items():
-            charts.add_line(chart, np.linspace(0, 100, len(facts[curve])), facts[curve], name)
-        live_plot(chart, key=f"{curve}_{key}")
+                st.caption(trust(facts["same"]))
+                drop, rise = float(facts["deletion"].mean()), float(facts["insertion"].mean())
+                st.caption(f"Chance by % of pixels. Deletion, blue, {drop:.2f}: low is good. Insertion, orange, {rise:.2f}: high is good.")
+                chart = charts.figure(height=120, uirevision=key, hovermode="closest", showlegend=False)
+                for curve, color in (("deletion", charts.NETWORK), ("insertion", charts.RIVAL)):
+                    charts.add_line(chart, np.linspace(0, 100, len(facts[curve])), facts[curve], curve, color=color)
+                charts.axis(chart, "yaxis", range=[0, 1.02])
+                live_plot(chart, key=f"curves_{name}_{key}")
+
+
+def trust(same: float) -> str:
+    """What the sanity check says of a map that is `same` like that of shuffled weights; NaN: it is blank."""
+    if same != same:
+        return ":material/error: This map is blank: it tells nothing."
+    lies = same > ALIKE
+    words = f"{same:.2f} like the map of shuffled weights (at most {ALIKE:g}){': do not trust it' if lies else ''}"
+    return f":material/{'error' if lies else 'check'}: {words}"
 
 
 def _attack(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: tuple[str, ...]) -> None:

@@ -13,17 +13,18 @@ from core import source
 from core.image.config import HEAD
 from core.image.data import PHOTOS, photo
 from core.pictures import bundle, cropped
-from core.runs import limits, store, uploads
+from core.runs import limits, store
 from ui import explain
 from ui.image_inside import look_into
 from ui.image_views import INTERPRET, PHOTO_KINDS, PREDICT, data_of
 from ui.session import cached_call, call, run_stamp
 from ui.sheets import overlaid, png, sheet, signed
-from ui.upload import uploader
+from ui.upload import camera, uploader
 from ui.words import plain
 
 RECOGNISE = "core.image.recognise"
 CANVAS, STROKE = 280, 36  # so wide that a drawing has as much ink as the digits that were learned
+SECONDS = 120.0  # that naming a large zip may take
 FETCHING = 600.0  # s that a download may take
 FAMILIAR = source.constant(RECOGNISE, "FAMILIAR")
 
@@ -43,12 +44,13 @@ def recognise() -> None:
             "image_photo",
             label="A photo",
             kinds=PHOTO_KINDS,
-            help="PNG, JPEG, WebP or HEIC; it is cut to the square in its middle.",
+            help="PNG, JPEG, WebP or HEIC; it is cut to the square in its middle. Place and time that a camera noted are not kept.",
+            clean=True,
         )
         if brought:
             given, stamp = {"upload_id": brought[0]}, brought[0]
     else:
-        shot = st.camera_input("Take a photo", key="image_camera", help="The picture goes to this server only; no file of it is kept.")
+        shot = camera("Take a photo", key="image_camera", help="The picture goes to this server only; no file of it is kept.")
         if shot:
             given, stamp = {"content": shot.getvalue()}, str(shot.file_id)
     if not given:
@@ -194,11 +196,13 @@ def batch(run: store.Run) -> None:
         kinds=["zip", *PHOTO_KINDS],
         help="A zip, or several pictures.",
         bundle=bundle,
+        clean=True,
     )
     if brought is None:
         return
-    content = uploads.content(brought[0])
-    found = cached_call(PREDICT, "classify_zip", stamp=f"{run_stamp(run)}-{brought[0]}", run_id=run.id, content=content)
+    stamp = f"{run_stamp(run)}-{brought[0]}"
+    with st.spinner("Naming them …", show_time=True):
+        found = cached_call(PREDICT, "classify_zip", stamp=stamp, run_id=run.id, upload_id=brought[0], seconds=SECONDS)
     if found is None:
         return
     for note in found["notes"]:
@@ -216,7 +220,7 @@ def try_photo(run: store.Run) -> None:
     """One photo, or a shot of the camera, by the run's own classes."""
     if not st.toggle("Show it something with the camera", key=f"image_own_on_{run.id[-12:]}"):
         return
-    shot = st.camera_input("A shot", key=f"image_own_camera_{run.id[-12:]}")
+    shot = camera("A shot", key=f"image_own_camera_{run.id[-12:]}", help="The picture goes to this server only; no file of it is kept.")
     if not shot:
         return
     found = call(PREDICT, "classify_photo", run_id=run.id, content=shot.getvalue())

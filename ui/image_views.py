@@ -15,7 +15,7 @@ from core.runs.metrics import Curve
 from ui import charts
 from ui.config_form import apply
 from ui.live_plot import live_plot
-from ui.session import cached_call, run_stamp
+from ui.session import cached_call, reader, run_stamp
 from ui.sheets import grey, png, sheet, signed, thin
 from ui.words import plain
 
@@ -151,6 +151,11 @@ def history(run: store.Run) -> None:
         st.caption("As soon as there are two moments, the training can be replayed here.")
         return
     step = st.select_slider("Step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag through the whole training.")
+    at, values = reader(run.id).read().get("val/accuracy", (np.zeros(0), np.zeros(0)))
+    known = values[at == step]
+    judged = f", accuracy on pictures held out {known[0]:.1%}" if len(known) else ""
+    epoch = step * run.config["batch_size"] / max(1, data_of(run.id).train)
+    st.caption(f"Epoch {epoch:.1f}, step {step:,}{judged}" if data_of(run.id).train else f"Step {step:,}{judged}")
     _sample(run, store.sample(run.id, step), f"step {step:,}")
 
 
@@ -168,6 +173,9 @@ def verdict(run: store.Run) -> None:
     table = pd.DataFrame({result["names"][key]: found for key, found in result["scores"].items()}).T
     bar = st.column_config.ProgressColumn("accuracy", min_value=0, max_value=1, format="percent")
     st.dataframe(table, column_config={"accuracy": bar}, alt="Accuracy of the network and of every simple way")
+    learned = result.get("learned_from", {})  # older runs did not note it
+    if learned and learned["rivals"] < learned["network"]:
+        st.caption(f"The simple ways learned from {learned['rivals']:,} of the {learned['network']:,} pictures that the network learned from.")
     if not len(data_of(run.id).values):
         st.caption(f"The pictures of {plain(run.data)} are not on this machine, so the pictures behind these figures can't be opened.")
         _table(run, result)
@@ -200,7 +208,9 @@ def _confusion(run: store.Run, result: dict[str, Any]) -> None:
         said = classes.index(name) if name in classes else 0
         found = cached_call(PREDICT, "confused", stamp=run_stamp(run), run_id=run.id, truth=int(row), said=said)
         if found is not None and len(found["pictures"]):
-            strip(found["pictures"], f"{classes[row]}, named {classes[said]}; the surest first")
+            shown, count = len(found["pictures"]), found["count"]
+            many = f"the surest {shown} of {count:,}" if count > shown else f"{count}, the surest first"
+            strip(found["pictures"], f"{classes[row]}, named {classes[said]}: {many}")
         elif found is not None:
             st.caption("No picture lies in this cell.")
     _by_class(result, classes)
@@ -218,7 +228,9 @@ def shaded(table: pd.DataFrame) -> Any:
 
 def _by_class(result: dict[str, Any], classes: list[str]) -> None:
     scores = pd.DataFrame({"precision": result["precision"], "recall": result["recall"]}, index=classes)
-    st.dataframe(scores.style.format("{:.1%}"), alt="Precision and recall of each class")
+    st.dataframe(scores.astype(float).style.format("{:.1%}", na_rep="–"), alt="Precision and recall of each class")
+    if scores.isna().to_numpy().any():
+        st.caption("–: no picture of this class was held out, or none was named so.")
 
 
 def _table(run: store.Run, result: dict[str, Any]) -> None:

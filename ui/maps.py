@@ -29,6 +29,7 @@ STEPS = {
     "BatchNorm2d": "batch normalisation",
     "shortcut": "what passes by is added",
 }
+POOLS = {"largest": "The largest in the window:", "mean": "The mean of the window:"}
 
 
 def url(picture: bytes) -> str:
@@ -37,7 +38,7 @@ def url(picture: bytes) -> str:
 
 
 def card(layer: Mapping[str, Any], pick: bool = True) -> dict[str, Any]:
-    """What the atlas shows of a layer: its maps side by side, which can be clicked if `pick`, or its numbers as a square."""
+    """What the atlas shows of a layer: its maps side by side, or its numbers as a square; either can be clicked if `pick`."""
     values, weights = layer["values"], layer["parameters"]
     words = f"{layer['name']} · {' x '.join(map(str, layer['shape']))}" + (f" · {weights:,} parameters" if weights else "")
     if values.ndim == 3 and values.shape[1] > 1:
@@ -50,7 +51,11 @@ def card(layer: Mapping[str, Any], pick: bool = True) -> dict[str, Any]:
     flat = values.ravel()[:1024]
     wide = math.ceil(len(flat) ** 0.5)
     square = np.pad(flat, (0, wide * wide - len(flat))).reshape(1, wide, wide)
-    return {"name": layer["name"], "words": words, "url": url(png(sheet(signed(square), 1))), "count": 0}
+    return {"name": layer["name"], "words": words, "url": url(png(sheet(signed(square), 1))), "count": len(flat) if pick else 0} | {
+        "across": wide,
+        "side": 1,
+        "gap": 0,
+    }
 
 
 def heard(event: Any, counts: Mapping[str, int]) -> tuple[str, int] | None:
@@ -103,7 +108,7 @@ def window(found: Mapping[str, Any], picture: np.ndarray, *, key: str, place: st
         "own": f"Sum of the products{' with this map' if others else ''}",
         "others": f"with the {found['depths'] - 1} other map{'s' if found['depths'] > 2 else ''}" if others else "",
         "bias": "bias",
-        "largest": "The largest in the window:",
+        "pools": POOLS.get(found.get("pools", ""), ""),
         "row": "Row",
         "column": "column",
         "slide": "Slide",

@@ -50,10 +50,10 @@ def begin(capability: str, configs: list[Any], data: Any, *, named: str = "", sp
     link(f"{capability}_run", runs[0].id)
 
 
-def begin_now(capability: str, configs: list[Any], data: Any, *, speed: float = 0.0) -> None:
+def begin_now(capability: str, configs: list[Any], data: Any, *, speed: float = 0.0, beside: list[str] | None = None) -> None:
     """`begin` for a button outside a callback: what can't be is said, else the page runs again."""
     try:
-        begin(capability, configs, data, speed=speed)
+        begin(capability, configs, data, speed=speed, beside=beside)
     except UserError as error:
         say_error(error)
         return

@@ -10,16 +10,33 @@ import streamlit as st
 
 from core.errors import UserError
 from core.runs import uploads
-from ui.session import link, linked
+from ui.session import get_engine, link, linked
 from ui.words import plain, say_error
 
 
+SECONDS = 60.0  # that a worker may take to go through a large zip
+
+
+def camera(label: str, *, key: str, help: str) -> Any:
+    """A shot of the visitor's camera, None while there is none; and what to do where the camera is refused."""
+    shot = st.camera_input(label, key=key, help=help)
+    if not shot:
+        st.caption("No picture? Allow the camera beside the browser's address line, or bring a file instead.")
+    return shot
+
+
 def uploader(
-    capability: str, *, label: str, kinds: list[str], help: str, bundle: Callable[[dict[str, bytes]], bytes] | None = None
+    capability: str,
+    *,
+    label: str,
+    kinds: list[str],
+    help: str,
+    bundle: Callable[[dict[str, bytes]], bytes] | None = None,
+    clean: bool = False,
 ) -> tuple[str, str] | None:
     """Let the visitor bring a file; returns its upload id and name, None while there is none.
 
-    bundle: makes one file of several, where several may be brought.
+    bundle: makes one file of several, where several may be brought; clean: of pictures, what a camera notes beside the pixels is not kept.
     The id lives in the link, so the file survives F5. It is not deleted before the retention of the server.
     """
     name = f"{capability}_upload"
@@ -52,6 +69,9 @@ def uploader(
             content = bundle({f"{n} {PurePath(file.name).name}": file.getvalue() for n, file in enumerate(files)})
         else:
             content = files[0].getvalue()
+        if clean:
+            with st.spinner("Reading …", show_time=True):
+                content = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
         upload_id = uploads.save(content, title)
     except UserError as error:
         say_error(error)

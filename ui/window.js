@@ -124,7 +124,7 @@ function place(view, row, column) {
   let text = data.kernel
     ? `${words.own} ${short(data.own[row][column], 3)}` + (words.others ? ` + ${words.others} ${signed(data.others[row][column])}` : '')
       + (data.bias ? ` + ${words.bias} ${signed(data.bias)}` : '') + (words.others || data.bias ? ` = ${short(total, 3)}` : '')
-    : `${words.largest} ${short(total, 3)}`;
+    : `${words.pools} ${short(total, 3)}`;
   for (const step of data.steps) text += ` → ${step.what} = ${short(step.values[row][column], 3)}`;
   view.sum.textContent = `${words.row} ${row}, ${words.column} ${column}: ${text}`;
   view.root.dataset.place = `${row},${column}`;          // for tests

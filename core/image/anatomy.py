@@ -23,6 +23,7 @@ from core.image.models import Classifier, Residual, whole
 from core.image.predict import opened
 from core.image.session import scaled
 
+WHOLE = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # pooling that leaves one number of each map
 FEW, MANY = 16, 32  # maps of a layer that are given: of large ones, of those of up to 32 pixels
 HEAVIEST = 12  # products of a linear layer that are shown
 
@@ -132,7 +133,10 @@ def window_of(layer: nn.Module, size: int) -> tuple[int, int, int] | None:
     """(kernel, stride, zeros before) of a part's window over maps of `size` pixels; None if it has none.
 
     A convolution with "same" padding pads less before than after where the two can't be equal, and how much depends on the size.
+    Pooling of a whole map to one number has a window of its size.
     """
+    if isinstance(layer, WHOLE):
+        return size, 1, 0
     if isinstance(layer, nn.MaxPool2d):
         return int(layer.kernel_size), int(layer.stride), 0  # type: ignore[arg-type]
     convolution = first_convolution(layer)
@@ -162,9 +166,10 @@ def computed(run_id: str, picture: np.ndarray, name: str, channel: int, depth: i
 
     Of a convolution, for each place (h, w) float32: `own` is the sum of products of the window over the map `depth` below and its
     `kernel` (k, k); `others` that over all other maps; `sum` = own + others + `bias`; `steps` what normalisation, ReLU and the
-    shortcut make of it, one after the other. Of pooling: `sum` is the largest in the window. `below` (h, w) is the map below, number
-    `below_map` of it; `depths`: how many maps the window has; `kernel_size`, `stride`, `padding`; `size` of the picture as it is
-    shown to the network; `field`: step, offset and length of the receptive field: row r sees the rows from step * r + offset on.
+    shortcut make of it, one after the other. Of pooling: `sum` is what `pools` says of the window, "largest" or "mean". `below` (h, w)
+    is the map below, number `below_map` of it; `depths`: how many maps the window has; `kernel_size`, `stride`, `padding`; `size` of
+    the picture as it is shown to the network; `field`: step, offset and length of the receptive field: row r sees the rows from
+    step * r + offset on.
     Raises `UserError` for a part without a window, and for maps that are not there.
     """
     seen, stages = subject(run_id), list[tuple[int, int, int]]()
@@ -177,7 +182,12 @@ def computed(run_id: str, picture: np.ndarray, name: str, channel: int, depth: i
     (kernel, stride, padding), (top, _, bottom, _) = stages[-1], receptive_field(stages, 0, 0)
     found: dict[str, Any] = {"kernel_size": kernel, "stride": stride, "padding": padding, "size": seen.size}
     found["field"] = {"step": math.prod(stage[1] for stage in stages), "offset": top, "length": bottom - top}
-    made = _pooled(x, y, channel) if isinstance(part.layer, nn.MaxPool2d) else _convolved(part, x, channel, depth, beside)
+    if isinstance(part.layer, (nn.MaxPool2d, *WHOLE)):
+        return {**found, **_pooled(x, y, channel), "pools": "mean" if isinstance(part.layer, nn.AdaptiveAvgPool2d) else "largest"}
+    made = _convolved(part, x, channel, depth, beside)
+    after = next(way, None)
+    if after and isinstance(after[0].layer, nn.ReLU):  # a layer of its own, as in LeNet
+        made["steps"].append({"what": "ReLU", "values": after[2][0, channel].numpy()})
     return {**found, **made}
 
 
@@ -243,10 +253,12 @@ def _normalisation(module: nn.BatchNorm2d, channel: int) -> tuple[float, float]:
 def weighed(run_id: str, picture: np.ndarray, name: str, unit: int) -> dict[str, Any]:
     """One number of a linear layer: the products that weigh most, `sum` of all, `bias`. Raises `UserError` for other layers.
 
-    `products`: number of the input, its value, its weight, their product; the largest by size first.
+    `products`: number of the input, its value, its weight, their product; the largest by size first. `relu`: whether ReLU follows.
     """
     seen = subject(run_id)
-    layer, x = next(((part.layer, x) for part, x, _, _ in flow(seen.network, seen.given(picture)) if part.name == name), (None, None))
+    way = flow(seen.network, seen.given(picture))
+    layer, x = next(((part.layer, x) for part, x, _, _ in way if part.name == name), (None, None))
+    after = next(way, None)
     if not isinstance(layer, nn.Linear) or x is None or not 0 <= unit < layer.out_features:
         raise UserError("There is no such number in a linear layer.")
     weights, values = layer.weight[unit], x[0]
@@ -254,4 +266,5 @@ def weighed(run_id: str, picture: np.ndarray, name: str, unit: int) -> dict[str,
     heaviest = products.abs().argsort(descending=True)[:HEAVIEST].tolist()
     rows = [{"input": n, "value": float(values[n]), "weight": float(weights[n]), "product": float(products[n])} for n in heaviest]
     bias = float(layer.bias[unit]) if layer.bias is not None else 0.0
-    return {"products": rows, "count": len(products), "bias": bias, "sum": float(products.sum()) + bias}
+    total = float(products.sum()) + bias
+    return {"products": rows, "count": len(products), "bias": bias, "sum": total, "relu": bool(after and isinstance(after[0].layer, nn.ReLU))}

@@ -31,8 +31,19 @@ def colours(values: np.ndarray) -> np.ndarray:
     return np.array(found, np.float32).reshape(len(values), -1) / values[0, 0].size
 
 
+def count(data: Pictures) -> int:
+    """How many pictures a rival learns from."""
+    return len(_rows(data, 0)) if data.train > MOST else data.train
+
+
+def _rows(data: Pictures, seed: int) -> np.ndarray:
+    """Of many pictures to learn from, as many as a rival takes, and at least one of every class."""
+    first = np.unique(data.known()[1], return_index=True)[1]
+    return np.union1d(first, np.random.default_rng(seed).permutation(data.train)[:MOST])
+
+
 def answers(data: Pictures, seed: int = 0) -> dict[str, np.ndarray]:
-    """What each rival says of the held-out pictures, having seen the others.  # name -> (n,)"""
+    """What each rival says of the held-out pictures, having seen the others: some 6,000 of them at most.  # name -> (n,)"""
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
@@ -40,8 +51,7 @@ def answers(data: Pictures, seed: int = 0) -> dict[str, np.ndarray]:
 
     values, labels = data.known()
     if len(values) > MOST:
-        first = np.unique(labels, return_index=True)[1]  # no class may be lost
-        rows = np.union1d(first, np.random.default_rng(seed).permutation(len(values))[:MOST])
+        rows = _rows(data, seed)
         values, labels = values[rows], labels[rows]
     asked = data.held_out()[0]
     near, far = pixels(values), pixels(asked)

@@ -43,13 +43,13 @@ class ImageConfig(Config):
         },
         "CIFAR-10": {
             "network": "ResNet, early pooling",
-            "width": 64,
+            "width": 96,
             "augment": "shift, flip and cutout",
             "optimiser": "Muon",
             "filter_rate": 0.08,
             "precision": "bfloat16",
             "batch_size": 250,
-            "steps": 6400,
+            "steps": 3600,
             "evaluate_every": 200,
         },
         "Your photos, fine-tuned": {

@@ -162,8 +162,10 @@ def shuffled(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation of two maps: 1 the same order of pixels, 0 none in common."""
-    if np.ptp(np.abs(first)) == 0 or np.ptp(np.abs(second)) == 0:
+    """Spearman's rank correlation of two maps: 1 the same order of pixels, 0 none in common; NaN if the first is blank: it has no order."""
+    if np.ptp(np.abs(first)) == 0:
+        return float("nan")
+    if np.ptp(np.abs(second)) == 0:
         return 0.0
     return float(spearmanr(np.abs(first).ravel(), np.abs(second).ravel()).statistic)
 

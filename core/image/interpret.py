@@ -70,17 +70,18 @@ def attacked(run_id: str, picture: np.ndarray, epsilon: float, steps: int) -> di
 def flipped(run_id: str, values: np.ndarray) -> dict[str, Any]:
     """The smallest edit of a picture uint8 (1, c, size, size) that makes the answer another, and the other answer.
 
-    The largest change of a pixel is halved and halved again (PGD, ten times). `after` is None if no edit of a quarter of the range does.
+    The largest change of a pixel is halved and halved again (PGD, ten times); it is asked of the whole numbers that a picture can hold.
+    `after` is None if no edit of a quarter of the range does; `epsilon`: the largest change, as a share of the range.
     """
     subject = anatomy.subject(run_id)
     picture = subject.given(values[0])
     with torch.no_grad():
         said = int(subject.network(picture).argmax())
 
-    def edited(epsilon: float) -> tuple[Tensor, int]:
-        changed = explain.adversarial(subject.network, picture, said, epsilon, 20)
+    def edited(epsilon: float) -> tuple[np.ndarray, int]:
+        changed = _pixels(explain.adversarial(subject.network, picture, said, epsilon, 20))
         with torch.no_grad():
-            return changed, int(subject.network(changed).argmax())
+            return changed, int(subject.network(scaled(changed)).argmax())
 
     low, high = 0.0, 0.5
     best, other = edited(high)
@@ -91,7 +92,8 @@ def flipped(run_id: str, values: np.ndarray) -> dict[str, Any]:
         changed, answer = edited(middle)
         low, high = (low, middle) if answer != said else (middle, high)
         best, other = (changed, answer) if answer != said else (best, other)
-    return {"said": said, "after": _pixels(best), "other": other, "epsilon": high / 2}
+    moved = np.abs(best.astype(int) - _pixels(picture).astype(int)).max()
+    return {"said": said, "after": best, "other": other, "epsilon": float(moved) / 255}
 
 
 def previewed(values: np.ndarray, how: str) -> np.ndarray:
@@ -101,19 +103,19 @@ def previewed(values: np.ndarray, how: str) -> np.ndarray:
 
 @torch.no_grad()
 def without_filters(run_id: str, name: str, channels: list[int], most: int = 1000) -> dict[str, Any]:
-    """Accuracy by class with some maps of a layer set to zero, beside the accuracy with all of them."""
+    """Accuracy by class with some maps of a layer set to zero, beside that with all of them; None for a class that was not held out."""
     subject, data = anatomy.subject(run_id), opened(run_id).data
     values, labels = (part[:most] for part in data.held_out())
     if name not in {part.name for part in anatomy.parts(subject.network)} or not len(values):
         raise UserError("There is no such layer, or no picture was held out.")
 
-    def by_class(off: dict[str, list[int]]) -> list[float]:
+    def by_class(off: dict[str, list[int]]) -> list[float | None]:
         said = []
         for start in range(0, len(values), 50):
             given = torch.cat([subject.given(picture) for picture in values[start : start + 50]])
             *_, (_, _, logits, _) = anatomy.flow(subject.network, given, off)
             said.append(logits.argmax(1))
         right = torch.cat(said).numpy() == labels
-        return [float(right[labels == kind].mean()) if (labels == kind).any() else 0.0 for kind in range(len(data.classes))]
+        return [float(right[labels == kind].mean()) if (labels == kind).any() else None for kind in range(len(data.classes))]
 
     return {"whole": by_class({}), "without": by_class({name: channels}), "classes": data.classes}

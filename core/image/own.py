@@ -24,40 +24,40 @@ from core.runs import store, uploads
 NO_FOLDER = "no folder"
 MOST_SETTINGS = 100_000  # bytes of a project's settings that are read
 COLLECTION = "Pictures collected here.zip"
-KEPT = 512  # pixels a side of a picture that is added to a collection
-LISTED, THUMBNAIL = 300, 64  # pictures of a zip that are looked through, pixels a side
+LISTED = 300  # pictures of a zip that are looked through, of its folders in turn
+THUMBNAIL = 64  # pixels a side
 
 
 def from_zip(upload_id: str, size: int, colour: bool, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> Pictures:
     """Pictures of a zip, centre-cropped to `size` pixels, shuffled and split class by class: 70 % to learn from.
 
-    left_out: numbers of pictures, in the order of the zip, that the visitor took away; renamed: number -> another class.
+    left_out: numbers of pictures, as they are read, that the visitor took away; renamed: number -> another class.
     Raises `UserError` if two classes do not remain.
     """
-    values, paths, notes = pictures.of_zip(_zip(upload_id), size, colour, most(size))
-    folders = [pictures.folder_of(path) for path in paths]
+    values, paths, notes = pictures.of_zip(zip_of(upload_id), size, colour, most(size))
     kept = [n for n in range(len(values)) if n not in set(left_out)]
     changed = renamed or {}
-    kinds = [named(changed.get(str(n), folders[n])) or NO_FOLDER for n in kept]
-    return labelled(uploads.title(upload_id), values[kept], kinds, notes)
+    kinds = [named(changed.get(str(n), pictures.folder_of(paths[n]))) or NO_FOLDER for n in kept]
+    return labelled(uploads.title(upload_id), values[kept], kinds, notes, [paths[n] for n in kept])
 
 
-def _zip(upload_id: str) -> bytes:
+def zip_of(upload_id: str) -> bytes:
     """An upload as a zip: a single picture is one of one."""
     content = uploads.content(upload_id)
     return content if content.startswith(b"PK") else pictures.bundle({uploads.title(upload_id): content})
 
 
 def listing(upload_id: str) -> list[dict[str, Any]]:
-    """The first pictures of a zip to look through: number in the zip, class, a small picture as a data URL."""
-    values, paths, _ = pictures.of_zip(_zip(upload_id), THUMBNAIL, True, LISTED, 1)
+    """Pictures of a zip to look through, class by class: number as `from_zip` counts, class, a small picture as a data URL."""
+    values, paths, _ = pictures.of_zip(zip_of(upload_id), THUMBNAIL, True, LISTED, 1)
     found = []
     for n, (picture, path) in enumerate(zip(values, paths, strict=True)):
         buffer = io.BytesIO()
         Image.fromarray(picture.transpose(1, 2, 0)).save(buffer, "JPEG", quality=80)
         url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
         found.append({"number": n, "class": pictures.folder_of(path) or NO_FOLDER, "picture": url})
-    return found
+    order = list(dict.fromkeys(row["class"] for row in found))
+    return sorted(found, key=lambda row: order.index(row["class"]))
 
 
 def collected(
@@ -84,10 +84,7 @@ def collected(
         except UserError as error:
             problems.append(f"{title[:60]}: {error}")
             continue
-        shown.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        shown.save(buffer, "JPEG", quality=90)
-        files[f"{name}/{len(files):05d}.jpg"] = buffer.getvalue()
+        files[f"{name}/{len(files):05d}.jpg"] = pictures.rewritten(shown)
     if len(problems) == len(contents):
         raise UserError(" ".join(problems[:3]) or "No picture was brought.")
     return uploads.save(pictures.zipped(files), uploads.title(upload_id) if upload_id else COLLECTION), problems
@@ -101,14 +98,14 @@ def named(kind: str) -> str:
 
 def counts(upload_id: str) -> dict[str, int]:
     """How many files of each class there are, by their folders alone: nothing is unpacked."""
-    return dict(Counter(named(folder) or NO_FOLDER for folder in pictures.folders(_zip(upload_id))))
+    return dict(Counter(named(folder) or NO_FOLDER for folder in pictures.folders(zip_of(upload_id))))
 
 
 def project_files(upload_id: str, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> dict[str, bytes]:
     """The pictures of an upload as they were brought, in the folder of their class; what was taken away by hand is gone."""
     changed, gone = renamed or {}, set(left_out)
     found: dict[str, bytes] = {}
-    for n, (path, content) in enumerate(pictures.readable(_zip(upload_id), MOST_PICTURES)):
+    for n, (path, content) in enumerate(pictures.readable(zip_of(upload_id), MOST_PICTURES)):
         if n not in gone:
             kind = named(changed.get(str(n), pictures.folder_of(path))) or NO_FOLDER
             found[f"{kind}/{len(found):05d}{PurePosixPath(path).suffix.lower()[:6]}"] = content
@@ -131,7 +128,7 @@ def project(
 def project_in(upload_id: str) -> dict[str, Any]:
     """What a project file says: `settings`, as untrusted as a link's, and `size` and `colour`; {} for any other zip."""
     try:
-        with zipfile.ZipFile(io.BytesIO(_zip(upload_id))) as archive, archive.open(pictures.PROJECT) as file:
+        with zipfile.ZipFile(io.BytesIO(zip_of(upload_id))) as archive, archive.open(pictures.PROJECT) as file:
             found = json.loads(file.read(MOST_SETTINGS))
             settings, size, colour = dict(found["settings"]), found.get("size", 128), found.get("colour", True)
     except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error, zipfile.BadZipFile):
@@ -160,12 +157,15 @@ def picture(size: int, colour: bool, content: bytes = b"", upload_id: str = "") 
     return pictures.cropped(pictures.open_picture(content or uploads.content(upload_id))[0], size, colour)
 
 
-def labelled(name: str, values: np.ndarray, kinds: list[str], notes: list[str]) -> Pictures:
-    """A dataset from pictures and the names of their classes. Raises `UserError` for fewer than two classes or too many."""
+def labelled(name: str, values: np.ndarray, kinds: list[str], notes: list[str], paths: Sequence[str] = ()) -> Pictures:
+    """A dataset from pictures and the names of their classes; paths: their names, for people.
+
+    Raises `UserError` for fewer than two classes or too many.
+    """
     again = repeated(values, kinds)
     if again:
         kept = [n for n in range(len(values)) if n not in again]
-        values, kinds = values[kept], [kinds[n] for n in kept]
+        values, kinds, paths = values[kept], [kinds[n] for n in kept], [paths[n] for n in kept] if paths else ()
         notes = [*notes, f"{len(again)} picture{'s' if len(again) > 1 else ''} of the same class came twice and count once."]
     counts = Counter(kinds)
     if len(counts) < 2:
@@ -181,10 +181,18 @@ def labelled(name: str, values: np.ndarray, kinds: list[str], notes: list[str]) 
     alone = [kind for kind in classes if counts[kind] == 1]
     if alone:
         said.append(f"Only one picture of {', '.join(alone[:5])}: it is learned from, and nothing can be said of its accuracy.")
-    if twice := doubles(values, labels):
-        said.append(f"{twice} picture{'s stand' if twice > 1 else ' stands'} in two classes: one of the two answers must be wrong.")
+    if twice := doubles(values):
+        few = "; ".join(" and ".join(_short(paths[n]) if paths else kinds[n] for n in rows) for rows in twice[:3])
+        few += "; …" * (len(twice) > 3)
+        many = "1 picture stands" if len(twice) == 1 else f"{len(twice)} pictures stand"
+        said.append(f"{many} in two classes ({few}): one of the two answers must be wrong.")
     values, labels, train = split(values, labels)
     return Pictures(name, values, labels, classes, train, notes=tuple(said))
+
+
+def _short(path: str) -> str:
+    """A file of a zip with its folder, for people."""
+    return "/".join(part[:40] for part in PurePosixPath(path).parts[-2:])
 
 
 def repeated(values: np.ndarray, kinds: Sequence[str]) -> set[int]:
@@ -199,9 +207,9 @@ def repeated(values: np.ndarray, kinds: Sequence[str]) -> set[int]:
     return found
 
 
-def doubles(values: np.ndarray, labels: np.ndarray) -> int:
-    """How many pictures stand in more than one class."""
-    seen: dict[bytes, set[int]] = {}
-    for picture, label in zip(values, labels, strict=True):
-        seen.setdefault(hashlib.sha256(picture.tobytes()).digest(), set()).add(int(label))
-    return sum(len(kinds) > 1 for kinds in seen.values())
+def doubles(values: np.ndarray) -> list[list[int]]:
+    """Numbers of pictures that are the same, together; asked after `repeated`, they are of different classes."""
+    seen: dict[bytes, list[int]] = {}
+    for n, picture in enumerate(values):
+        seen.setdefault(hashlib.sha256(picture.tobytes()).digest(), []).append(n)
+    return [rows for rows in seen.values() if len(rows) > 1]

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from core import pictures
 from core.errors import UserError
-from core.image import baselines
+from core.image import baselines, own
 from core.image.config import HEAD, ImageConfig
 from core.image.data import MOST_PHOTOS, Pictures, load
 from core.image.models import Classifier, probabilities
@@ -66,8 +66,9 @@ def opened(run_id: str) -> Trained:
 def verdict(config: ImageConfig, data: Pictures, checkpoint: Checkpoint) -> dict[str, Any]:
     """The network and every rival on the pictures held out, and one sentence.
 
-    Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `held_out` (how many), `confusion` (rows: what it is), `precision`
-    and `recall` by class, `calibration`, `temperature`, and what `judgement` says.
+    Returns JSON-ready facts: `names`, `scores[model]["accuracy"]`, `held_out` (how many), `learned_from` (how many pictures the network
+    and how many the rivals), `confusion` (rows: what it is), `precision` and `recall` by class, None where there is nothing to count,
+    `calibration`, `temperature`, and what `judgement` says.
     """
     return _judged(restored(config, data, checkpoint))
 
@@ -94,9 +95,10 @@ def _judged(trained: Trained) -> dict[str, Any]:
         "names": {"network": config.network, **baselines.NAMES},
         "scores": {name: {"accuracy": score} for name, score in scores.items()},
         "held_out": len(truth),
+        "learned_from": {"network": data.train, "rivals": baselines.count(data)},
         "confusion": confusion.tolist(),
-        "precision": [float(confusion[n, n] / max(1, confusion[:, n].sum())) for n in range(len(confusion))],
-        "recall": [float(confusion[n, n] / max(1, confusion[n].sum())) for n in range(len(confusion))],
+        "precision": shares(confusion.diagonal(), confusion.sum(0)),
+        "recall": shares(confusion.diagonal(), confusion.sum(1)),
         "temperature": heat,
         "calibration": {
             "as it is": calibration(probabilities(logits[half:]).numpy(), truth[half:]),
@@ -104,6 +106,11 @@ def _judged(trained: Trained) -> dict[str, Any]:
         },
     }
     return result | judgement(config, right)
+
+
+def shares(part: np.ndarray, whole: np.ndarray) -> list[float | None]:
+    """One count over another, class by class; None where the other is 0."""
+    return [float(some / every) if every else None for some, every in zip(part, whole, strict=True)]
 
 
 def judgement(config: ImageConfig, right: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -166,12 +173,11 @@ def classify(run_id: str, values: np.ndarray) -> dict[str, Any]:
     return {"chances": probabilities(trained.logits(values)).numpy(), "classes": trained.data.classes}
 
 
-def classify_zip(run_id: str, content: bytes) -> dict[str, Any]:
-    """Chances for every picture of a zip (or for one picture), cut to the run's size.  # chances (n, classes), names (n,), notes"""
+def classify_zip(run_id: str, upload_id: str) -> dict[str, Any]:
+    """Chances for every picture of an upload, a zip or a single one, cut to the run's size.  # chances (n, classes), names (n,), notes"""
     trained = opened(run_id)
     colours, size, _ = trained.data.shape
-    content = content if content.startswith(b"PK") else pictures.bundle({"picture": content})
-    values, names, notes = pictures.of_zip(content, size, colours == 3, MOST_PHOTOS, 1)
+    values, names, notes = pictures.of_zip(own.zip_of(upload_id), size, colours == 3, MOST_PHOTOS, 1)
     return {"chances": probabilities(trained.logits(values)).numpy(), "names": names, "notes": notes}
 
 
@@ -184,13 +190,13 @@ def classify_photo(run_id: str, content: bytes) -> dict[str, Any]:
 
 
 def confused(run_id: str, truth: int, said: int, most: int = 24) -> dict[str, Any]:
-    """The held-out pictures in one cell of the confusion matrix, the surest first: pictures uint8, and how sure (n,)."""
+    """The held-out pictures in one cell of the confusion matrix, the surest first: `count` of all, pictures uint8, how sure (n,)."""
     trained = opened(run_id)
     values, labels = trained.data.held_out()
     chances = probabilities(trained.logits(values)).numpy()
     rows = np.flatnonzero((labels == truth) & (chances.argmax(1) == said))
-    rows = rows[np.argsort(-chances[rows, said])][:most]
-    return {"pictures": values[rows], "sure": chances[rows, said], "rows": rows}
+    count, rows = len(rows), rows[np.argsort(-chances[rows, said])][:most]
+    return {"count": count, "pictures": values[rows], "sure": chances[rows, said], "rows": rows}
 
 
 def mistakes(run_id: str, most: int = 24) -> dict[str, Any]:
@@ -232,7 +238,7 @@ def suspects(run_id: str, most: int = 24) -> dict[str, Any]:
 def changed(run_id: str, most: int = 12) -> dict[str, Any]:
     """A run beside the one whose weights it began with, on its own held-out pictures: accuracies, what was mended, what was spoiled.
 
-    `before`, `after`: accuracy; `mended`, `spoiled`: numbers; `mended_pictures`, `spoiled_pictures` uint8, up to `most`. Raises `UserError`
+    `before`, `after`: accuracy, None if nothing was held out; `mended`, `spoiled`: numbers; `mended_pictures`, `spoiled_pictures` uint8, up to `most`. Raises `UserError`
     if it began with no other run's weights, or that run is gone.
     """
     trained = opened(run_id)
@@ -243,7 +249,7 @@ def changed(run_id: str, most: int = 12) -> dict[str, Any]:
     names = np.array([trained.data.classes.index(name) if name in trained.data.classes else -1 for name in earlier.data.classes])
     old = names[earlier.logits(values).argmax(1).numpy()] == truth
     new = trained.logits(values).argmax(1).numpy() == truth
-    found: dict[str, Any] = {"before": float(old.mean()), "after": float(new.mean())} if len(truth) else {"before": 0.0, "after": 0.0}
+    found: dict[str, Any] = {"before": float(old.mean()), "after": float(new.mean())} if len(truth) else {"before": None, "after": None}
     for name, rows in (("mended", new & ~old), ("spoiled", old & ~new)):
         found |= {name: int(rows.sum()), f"{name}_pictures": values[np.flatnonzero(rows)[:most]]}
     return found

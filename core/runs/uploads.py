@@ -44,6 +44,22 @@ def title(upload_id: str) -> str:
     return (path(upload_id) / "title.txt").read_text(encoding="utf-8", errors="replace")
 
 
+def annotate(upload_id: str, words: str) -> None:
+    """Keep a few words with an upload, in place of those before. Raises `UserError` if the disk is full."""
+    try:
+        files.write_whole(path(upload_id) / "notes.txt", words)
+    except OSError as error:
+        if files.disk_full(error):
+            raise UserError("The disk is full, so this can't be kept.") from None
+        raise
+
+
+def notes(upload_id: str) -> str:
+    """What `annotate` kept last, "" for nothing."""
+    kept = path(upload_id) / "notes.txt"
+    return kept.read_text(encoding="utf-8") if kept.exists() else ""
+
+
 def content(upload_id: str) -> bytes:
     """The file's bytes."""
     return (path(upload_id) / "raw").read_bytes()

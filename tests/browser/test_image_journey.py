@@ -82,6 +82,27 @@ def test_classes_are_collected_with_the_camera(server, chromium):
     context.close()
 
 
+def test_a_camera_that_is_refused_is_told(server, chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=[])
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.add_init_script("navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))")
+    page.goto(f"{server.url}/image")
+    page.get_by_text("Egyptian cat").first.wait_for()
+    page.get_by_test_id("stButtonGroup").filter(has_text="Your photo").get_by_text("Camera").click()
+    page.get_by_text("or bring a file instead").wait_for()
+    page.get_by_text("would like to use your camera").wait_for()
+    context.close()
+
+
+def open_a_cell(page):
+    """Click a number on the diagonal of the confusion matrix: the pictures behind it are shown."""
+    table = page.get_by_test_id("stExpander").filter(has_text="What it confuses").get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    table.locator("canvas").first.click(position={"x": 100, "y": 52})
+    page.get_by_text(re.compile(r"named \d: ")).first.wait_for()
+
+
 def test_train_draw_and_look_inside(server, page):
     page.goto(f"{server.url}/image?image_width=4&image_steps=60&image_evaluate_every=20")
     page.get_by_role("button", name="Train", exact=True).click()
@@ -101,8 +122,11 @@ def test_train_draw_and_look_inside(server, page):
     page.get_by_text(re.compile(r"% sure")).first.wait_for()
     page.get_by_text("What it confuses").click()
     page.get_by_text("Rows: what it is").wait_for()
+    open_a_cell(page)
     page.get_by_role("tab", name="Look inside").click()
     slide_the_window(page)
+    page.get_by_role("button", name="softmax: choose a number").click(position={"x": 10, "y": 10})
+    page.get_by_text("Class 0").wait_for()
     page.get_by_text("Orange speaks for it").wait_for()
     page.get_by_text("Accuracy by class").first.wait_for()
     assert page.errors == []

@@ -1,11 +1,13 @@
 """The image page by AppTest."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import ExifTags, Image
 
 from core.image import own
 from core.image.config import ImageConfig
@@ -13,6 +15,7 @@ from core.image.data import Pictures
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
 from ui import maps, sheets
+from ui.image_inside import number_table, product, trust
 from ui.image_use import as_digit
 
 
@@ -147,8 +150,71 @@ def test_what_the_browser_is_told_of_a_layer():
     layer = {"name": "conv1", "shape": (5, 4, 4), "parameters": 45, "values": np.zeros((5, 4, 4), np.float32)}
     card = maps.card(layer)
     assert (card["count"], card["across"], card["side"]) == (5, 4, 4) and "45 parameters" in card["words"]
-    assert maps.card(layer | {"values": np.zeros(7, np.float32)})["count"] == 0
+    numbers = maps.card(layer | {"values": np.zeros(7, np.float32)})
+    assert (numbers["count"], numbers["across"], numbers["side"]) == (7, 3, 1)
+    assert maps.card(layer | {"values": np.zeros(7, np.float32)}, pick=False)["count"] == 0
     assert maps.rounded(np.array([[1 / 3, 2.0], [-123456.0, 0.0]])) == [[0.33333, 2.0], [-123460.0, 0.0]]
+
+
+def test_what_is_said_of_a_map():
+    assert "blank" in trust(float("nan")) and "do not trust it" in trust(0.8) and ":material/check:" in trust(-0.3)
+
+
+def test_the_simulator_convolves(app):
+    """Its numbers are those of torch."""
+    numbers, weights = np.random.default_rng(0).integers(0, 9, (7, 7)), np.array([[1, -1, 0], [0, 1, 1], [-1, 0, 1]])
+    found = [[product(numbers, weights, y * 2, x * 2, 2) for x in range(2)] for y in range(2)]
+    given = torch.tensor(numbers[None, None].astype(np.float32)), torch.tensor(weights[None, None].astype(np.float32))
+    assert found == torch.nn.functional.conv2d(*given, stride=2, dilation=2)[0, 0].tolist()
+    page = opened(app, "image")
+    page.session_state["image_tab"] = "Look inside"
+    page.session_state[f"window_{'example-image-digits'[-12:]}"] = True
+    page.run()
+    page.slider(key="window_stride").set_value(3).run()
+    page.slider(key="window_Row").set_value(2).run()
+    assert not page.exception and any("= 3" in found.value for found in page.latex)
+    assert number_table(np.array([[4, -1]]), np.array([[True, False]])).count("<td") == 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [("hidden", "of hidden is the sum of 128 products"), ("softmax", "Softmax: exp"), ("output", "Softmax: exp"), ("pool1", "Click a map")],
+)
+def test_every_kind_of_layer_is_taken_apart(app, layer, words):
+    page = opened(app, "image")
+    page.session_state["image_tab"] = "Look inside"
+    page.run()
+    page.selectbox(key=f"layer_{'example-image-digits'[-12:]}").set_value(layer).run()
+    assert not page.exception and words in texts(page.caption)
+
+
+def test_the_scrubber_says_which_moment_it_is(app, mine):
+    page = opened(app, "image", image_run=mine)
+    page.session_state["image_history"] = True
+    page.run()
+    assert not page.exception and "Epoch 5.7, step 20, accuracy on pictures held out" in texts(page.caption)
+
+
+def test_what_was_taken_away_by_hand_is_there_after_f5(app):
+    brought, _ = own.collected("", "mug", {f"{n}.png": shot(n, "mug") for n in range(3)})
+    brought, _ = own.collected(brought, "cup", {f"{n}.png": shot(n, "cups") for n in range(3)})
+    uploads.annotate(brought, json.dumps({"left_out": [0], "renamed": {"1": "mug"}}))
+    page = opened(app, "image", image_upload=brought, image_data="Your own classes")
+    assert not page.exception and "5 pictures" in texts(page.caption)
+
+
+def test_place_and_time_of_a_photo_are_not_kept(app):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update({ExifTags.GPS.GPSLatitudeRef: "N"})
+    photo = io.BytesIO()
+    Image.open(io.BytesIO(shot(1, "cat"))).save(photo, "JPEG", exif=exif)
+    page = opened(app, "image")
+    next(group for group in page.button_group if group.key == "image_way").set_value("Your photo").run()
+    page.file_uploader(key="image_photo_file_0").upload("beach.jpg", photo.getvalue(), "image/jpeg").run()
+    assert not page.exception and "Familiarity" in texts(page.caption)
+    kept = uploads.content(page.query_params["image_photo_upload"])
+    assert b"Exif" in photo.getvalue() and b"Exif" not in kept and Image.open(io.BytesIO(kept)).size == (30, 30)
 
 
 def test_a_drawing_is_cut_to_its_ink_and_centred():

@@ -47,7 +47,7 @@ def test_classes_are_collected_shot_by_shot(fresh_runs):
     assert data.classes == ("a b c", "cup") and len(data.values) == 3
     assert len(own.listing(first)) == 2  # the earlier collection is as it was
     sizes = [Image.open(io.BytesIO(content)).size for content in own.project_files(second).values()]
-    assert max(max(size) for size in sizes) == 512
+    assert max(max(size) for size in sizes) == pictures.KEPT
 
 
 def test_what_is_no_picture_or_has_no_name_is_told(fresh_runs):
@@ -64,7 +64,7 @@ def test_a_project_file_opens_as_it_was_left(fresh_runs):
     packed = own.project(brought, settings, 28, False, left_out=[3], renamed={"0": "glass"})
     again = uploads.save(packed, "my project.zip")
     assert own.project_in(again) == {"settings": settings, "size": 28, "colour": False} and own.project_in(brought) == {}
-    assert [row["class"] for row in own.listing(again)] == ["glass", "mug", "cup"]
+    assert [row["class"] for row in own.listing(again)] == ["glass", "cup", "mug"]
     assert "Only one picture of cup, glass, mug" in own.from_zip(again, 32, True).notes[0]
     assert len(own.listing(own.collected(again, "cup", shots(9))[0])) == 4
 

@@ -79,6 +79,18 @@ def test_the_same_seed_gives_the_same_numbers_and_resume_goes_on(settings):
     assert str(whole[13:]) == str(numbers(config, data, kept))
 
 
+@pytest.mark.parametrize("network", [HEAD, TUNED])
+def test_photos_resume_too(network):
+    config, data = ImageConfig(network=network, steps=6, batch_size=4, evaluate_every=3), toy(count=15, size=128, colours=3)
+    whole, kept = [], None
+    for progress in train(config, data, device=CPU):
+        whole.append((progress.step, progress.metrics))
+        if progress.step == 4:
+            saved = progress.checkpoint()
+            kept = Checkpoint({name: value.clone() for name, value in saved.tensors.items()}, dict(saved.state))
+    assert str(whole[4:]) == str(numbers(config, data, kept))
+
+
 def test_augmentation_moves_and_mirrors_but_keeps_the_picture():
     picture = torch.zeros(200, 1, 28, 28)
     picture[:, 0, 14, 5] = 1
@@ -165,7 +177,7 @@ def test_folders_name_the_classes(fresh_runs):
     assert data.classes == ("cat", "dog") and len(data.values) == 11 and data.shape == (3, 28, 28)
     assert any("1 file" in note for note in data.notes)
     assert len(brought(files, left_out=(0, 1)).values) == 8
-    moved = brought(files, renamed={"0": "dog", "1": "fox"})
+    moved = brought(files, renamed={"0": "dog", "2": "fox"})  # the folders take turns: both are cats
     assert moved.classes == ("cat", "dog", "fox") and np.bincount(moved.labels).tolist() == [3, 6, 1]
     listed = own.listing(uploads.save(zipped(files), "mine.zip"))
     assert [entry["class"] for entry in listed] == ["cat"] * 5 + ["dog"] * 5 and listed[3]["picture"].startswith("data:image/jpeg")
@@ -231,7 +243,17 @@ def test_one_picture_left_over_waits_for_the_next_epoch():
 def test_a_lonely_picture_and_one_in_two_classes_are_told(fresh_runs):
     files = {"a/1.png": picture(), "b/1.png": picture(), "b/2.png": picture((0, 0, 9)), "b/3.png": picture((0, 0, 99))}
     notes = " ".join(brought(files).notes)
-    assert "Only one picture of a" in notes and "1 picture stands in two classes" in notes
+    assert "Only one picture of a" in notes and "1 picture stands in two classes (a/1.png and b/1.png)" in notes
+
+
+def test_a_large_zip_keeps_all_its_classes(fresh_runs, monkeypatch):
+    files = {f"{kind}/{n}.png": picture((n, 0, 200 * (kind == "cat"))) for kind in ("cat", "dog") for n in range(9)}
+    monkeypatch.setattr(own, "most", lambda size: 6)
+    monkeypatch.setattr(own, "LISTED", 4)
+    data = brought(files)
+    assert np.bincount(data.labels).tolist() == [3, 3] and any("of the folders in turn" in note for note in data.notes)
+    listed = own.listing(uploads.save(zipped(files), "mine.zip"))
+    assert [(row["number"], row["class"]) for row in listed] == [(0, "cat"), (2, "cat"), (1, "dog"), (3, "dog")]
 
 
 # verdict and rivals
@@ -245,6 +267,23 @@ def test_the_example_is_ahead_of_the_nearest_neighbour_but_not_beyond_chance():
     trace = np.trace(np.array(result["confusion"])) / 899
     assert trace == pytest.approx(result["scores"]["network"]["accuracy"])
     assert result["calibration"]["with temperature"]["error"] <= result["calibration"]["as it is"]["error"]
+
+
+def test_a_class_that_was_not_held_out_has_no_recall(fresh_runs):
+    data = toy(count=61)
+    labels = np.where(np.arange(61) == 0, 3, data.labels)
+    run = finished("LeNet", replace(data, labels=labels, classes=("a", "b", "c", "lonely")))
+    result = store.result(run.id)
+    assert result["recall"][3] is None and result["precision"][3] is None and None not in result["recall"][:3]
+    assert predict.shares(np.array([1, 0]), np.array([4, 0])) == [0.25, None]
+
+
+def test_how_many_pictures_the_simple_ways_saw_is_said(monkeypatch):
+    data = toy(count=90)
+    assert baselines.count(data) == data.train == 60
+    monkeypatch.setattr(baselines, "MOST", 12)
+    assert 12 <= baselines.count(data) <= 14  # no class is lost
+    assert predict.evaluate(EXAMPLE)["learned_from"] == {"network": 898, "rivals": baselines.count(store.dataset(EXAMPLE))}
 
 
 def test_known_answers_of_the_measures():
@@ -282,9 +321,10 @@ def test_new_pictures_are_named_and_other_sizes_refused(fresh_runs):
     assert (found["chances"].argmax(1) == labels[:50]).mean() > 0.9 and np.allclose(found["chances"].sum(1), 1, atol=1e-5)
     with pytest.raises(UserError, match="size"):
         predict.classify(EXAMPLE, np.zeros((1, 1, 9, 9), np.uint8))
-    named = predict.classify_zip(EXAMPLE, zipped({"x/dog.png": picture(), "2.png": picture((1, 1, 1))}))
+    named = predict.classify_zip(EXAMPLE, uploads.save(zipped({"x/dog.png": picture(), "2.png": picture((1, 1, 1))}), "mine.zip"))
     assert named["chances"].shape == (2, 10) and named["names"] == ["x/dog.png", "2.png"]
-    assert predict.classify_zip(EXAMPLE, picture())["chances"].shape == (1, 10)
+    alone = predict.classify_zip(EXAMPLE, uploads.save(picture(), "mug.png"))
+    assert alone["chances"].shape == (1, 10) and alone["names"] == ["mug.png"]
     assert predict.classify_photo(EXAMPLE, picture())["chances"].shape == (1, 10)
 
 
@@ -363,11 +403,20 @@ def finished(network, data=None, **settings):
     return run
 
 
-def test_the_export_reproduces_the_accuracy_without_manabi(fresh_runs, tmp_path):
-    run = finished("VGG")
+@pytest.mark.parametrize("network", ["VGG", HEAD])
+def test_the_export_reproduces_the_accuracy_and_names_photos_without_manabi(fresh_runs, tmp_path, network):
+    run = finished(network, toy(count=24, size=128, colours=3) if network == HEAD else None)
     content = archive.pack(run.id)
     zipfile.ZipFile(io.BytesIO(content)).extractall(tmp_path / "out")
+    shown = photo("flower.jpg")
+    (tmp_path / "out" / "photo.png").write_bytes(shown)
     done = subprocess.run([sys.executable, "reproduce.py"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-1500:]
+    told = subprocess.run(
+        [sys.executable, "reproduce.py", "photo.png"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120
+    )
+    chances = predict.classify_photo(run.id, shown)["chances"][0]
+    names = store.dataset(run.id).classes
+    assert told.stdout.splitlines() == [f"{names[n]}: {100 * chances[n]:.1f} %" for n in np.argsort(-chances)], told.stderr[-1500:]
     back = archive.unpack(content)
     assert store.result(back)["scores"] == json.loads(json.dumps(store.result(run.id)["scores"]))
