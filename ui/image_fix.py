@@ -86,6 +86,9 @@ def changed(run: store.Run) -> None:
     found = cached_call(PREDICT, "changed", stamp=run_stamp(run), run_id=run.id, seconds=SECONDS)
     if found is None:
         return
+    if found["before"] is None:
+        st.caption("No picture was held out, so what changed can't be said.")
+        return
     st.markdown(
         f"**What changed:** on the pictures held out, the run that it went on from names {found['before']:.1%} rightly, this one "
         f"{found['after']:.1%}; {found['mended']} mended, {found['spoiled']} spoiled."

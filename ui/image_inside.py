@@ -89,7 +89,9 @@ def _chosen(run: store.Run) -> np.ndarray | None:
 
 
 def _photo(key: str) -> dict[str, Any]:
-    brought = uploader(f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG, WebP or HEIC; its middle is taken.", clean=True)
+    brought = uploader(
+        f"inside_{key}", label="A photo", kinds=PHOTO_KINDS, help="PNG, JPEG, WebP or HEIC; its middle is taken.", clean=True
+    )
     return {"upload_id": brought[0]} if brought else {}
 
 
@@ -198,7 +200,9 @@ def _window() -> None:
     if size + 2 * padding < span:
         return
     with st.grid(5, min_column_width=130):
-        row, column = (int(st.slider(f"{name} of the output", 0, out - 1, 0, key=f"window_{name}")) if out > 1 else 0 for name in ("Row", "Column"))
+        row, column = (
+            int(st.slider(f"{name} of the output", 0, out - 1, 0, key=f"window_{name}")) if out > 1 else 0 for name in ("Row", "Column")
+        )
     random = np.random.default_rng(0)
     numbers, weights = random.integers(0, 10, (size, size)), random.integers(-1, 2, (kernel, kernel))
     around = np.pad(numbers, padding)

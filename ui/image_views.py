@@ -175,7 +175,9 @@ def verdict(run: store.Run) -> None:
     st.dataframe(table, column_config={"accuracy": bar}, alt="Accuracy of the network and of every simple way")
     learned = result.get("learned_from", {})  # older runs did not note it
     if learned and learned["rivals"] < learned["network"]:
-        st.caption(f"The simple ways learned from {learned['rivals']:,} of the {learned['network']:,} pictures that the network learned from.")
+        st.caption(
+            f"The simple ways learned from {learned['rivals']:,} of the {learned['network']:,} pictures that the network learned from."
+        )
     if not len(data_of(run.id).values):
         st.caption(f"The pictures of {plain(run.data)} are not on this machine, so the pictures behind these figures can't be opened.")
         _table(run, result)

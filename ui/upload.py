@@ -13,7 +13,6 @@ from core.runs import uploads
 from ui.session import get_engine, link, linked
 from ui.words import plain, say_error
 
-
 SECONDS = 60.0  # that a worker may take to go through a large zip
 
 

@@ -267,4 +267,10 @@ def weighed(run_id: str, picture: np.ndarray, name: str, unit: int) -> dict[str,
     rows = [{"input": n, "value": float(values[n]), "weight": float(weights[n]), "product": float(products[n])} for n in heaviest]
     bias = float(layer.bias[unit]) if layer.bias is not None else 0.0
     total = float(products.sum()) + bias
-    return {"products": rows, "count": len(products), "bias": bias, "sum": total, "relu": bool(after and isinstance(after[0].layer, nn.ReLU))}
+    return {
+        "products": rows,
+        "count": len(products),
+        "bias": bias,
+        "sum": total,
+        "relu": bool(after and isinstance(after[0].layer, nn.ReLU)),
+    }

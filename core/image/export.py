@@ -44,14 +44,14 @@ HEAD, TUNED = NAMES
 
 '''
 # from a photo's pixels to logits, by the network that was trained alone or with EfficientNet before it
-_ALONE = '''
+_ALONE = """
 def logits(network, pixels):
     return network(torch.from_numpy(pixels).float().div(127.5).sub(1))
-'''
-_WITH_BACKBONE = '''
+"""
+_WITH_BACKBONE = """
 def logits(network, pixels):
     return whole(load(), network)(prepared(pixels, SMALL))
-'''
+"""
 _MAIN = '''
 
 def photo(path, colours, size):
@@ -131,10 +131,7 @@ def files(run_id: str) -> dict[str, bytes]:
     given = seen(config, values).numpy() if config.network == HEAD else values
     np.savez_compressed(buffer, given=given, labels=labels)
     head = _HEAD.replace("NAMES", f"{HEAD!r}, {TUNED!r}").rstrip()
-    body = source.body("core.image.models")
-    if config.network == HEAD:
-        parts = [source.body("core.image.backbone"), body, _WITH_BACKBONE]
-    else:
-        parts = [body, _ALONE]
+    before = "core.image.backbone" if config.network == HEAD else ""
+    parts = [source.body(module) for module in (before, "core.image.models") if module] + [_WITH_BACKBONE if before else _ALONE]
     script = "\n\n".join([head + "\n", *parts, _MAIN.format(facts=json.dumps(facts))])
     return {"network.onnx": onnx(run_id), "held_out.npz": buffer.getvalue(), "reproduce.py": script.encode()}

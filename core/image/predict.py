@@ -238,8 +238,8 @@ def suspects(run_id: str, most: int = 24) -> dict[str, Any]:
 def changed(run_id: str, most: int = 12) -> dict[str, Any]:
     """A run beside the one whose weights it began with, on its own held-out pictures: accuracies, what was mended, what was spoiled.
 
-    `before`, `after`: accuracy, None if nothing was held out; `mended`, `spoiled`: numbers; `mended_pictures`, `spoiled_pictures` uint8, up to `most`. Raises `UserError`
-    if it began with no other run's weights, or that run is gone.
+    `before`, `after`: accuracy, None if nothing was held out; `mended`, `spoiled`: numbers; `mended_pictures`, `spoiled_pictures` uint8,
+    up to `most`. Raises `UserError` if it began with no other run's weights, or that run is gone.
     """
     trained = opened(run_id)
     if not trained.config.warm:

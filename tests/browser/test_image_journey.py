@@ -99,7 +99,7 @@ def open_a_cell(page):
     """Click a number on the diagonal of the confusion matrix: the pictures behind it are shown."""
     table = page.get_by_test_id("stExpander").filter(has_text="What it confuses").get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
-    table.locator("canvas").first.click(position={"x": 100, "y": 52})
+    table.locator(".dvn-scroller").click(position={"x": 100, "y": 52})
     page.get_by_text(re.compile(r"named \d: ")).first.wait_for()
 
 

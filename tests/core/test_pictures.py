@@ -87,7 +87,9 @@ def test_odd_exif_costs_no_picture(how):
 def test_exif_of_another_type_than_its_tag_costs_no_picture():
     """Tag 0x0112 as text, and a resolution that is no fraction: what Pillow reads it can't write again."""
     tiff = b"II*\0\x08\0\0\0" + struct.pack("<H", 2)
-    tiff += struct.pack("<HHI4s", ExifTags.Base.Orientation, 2, 4, b"up!\0") + struct.pack("<HHI4s", ExifTags.Base.XResolution, 2, 4, b"abc\0")
+    tiff += struct.pack("<HHI4s", ExifTags.Base.Orientation, 2, 4, b"up!\0") + struct.pack(
+        "<HHI4s", ExifTags.Base.XResolution, 2, 4, b"abc\0"
+    )
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, "PNG", exif=b"Exif\0\0" + tiff + b"\0" * 4)
     with pytest.raises((TypeError, ValueError, struct.error)):

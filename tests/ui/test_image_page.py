@@ -11,10 +11,10 @@ from PIL import ExifTags, Image
 
 from core.image import own
 from core.image.config import ImageConfig
-from core.image.data import Pictures
+from core.image.data import Pictures, builtin
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
-from ui import maps, sheets
+from ui import image_fix, maps, sheets
 from ui.image_inside import number_table, product, trust
 from ui.image_use import as_digit
 
@@ -107,6 +107,35 @@ def test_labels_are_corrected_and_it_trains_on(app, mine, engine, waiting):
     worker.train_here(run.id)
     page = opened(app, "image", image_run=run.id)
     assert "What changed" in texts(page.markdown)
+
+
+def test_a_correction_starts_a_run_that_goes_on(app, mine, waiting, monkeypatch):
+    def corrected_by_hand(rows, **_):
+        return rows.assign(label=[{"cat": "dog", "dog": "cat"}[rows["label"][0]], *rows["label"][1:]])
+
+    monkeypatch.setattr(image_fix.st, "data_editor", corrected_by_hand)
+    page = opened(app, "image", image_run=mine)
+    page.session_state["image_fix"] = True
+    page.run()
+    button(page, "Train on with 1 correction").click().run()
+    begun = page.query_params["image_run"]
+    waiting(lambda: store.read(begun).settled)
+    run = store.read(begun)
+    assert begun != mine and (run.status, run.config["warm"], run.mates) == ("finished", mine, [mine])
+    changed = store.dataset(begun).labels != store.dataset(mine).labels
+    assert changed.sum() == 1
+
+
+def test_the_run_that_is_open_can_be_gone_on_from(app, waiting):
+    run = store.create("image", ImageConfig(width=4, steps=20, evaluate_every=10), builtin("digits"), data="Digits")
+    worker.train_here(run.id)
+    page = opened(app, "image", image_run=run.id, image_width="4", image_steps="20")
+    page.toggle(key="image_go_on").set_value(True).run()
+    button(page, "Train").click().run()
+    begun = page.query_params["image_run"]
+    waiting(lambda: store.read(begun).settled)
+    found = store.read(begun)
+    assert begun != run.id and (found.status, found.config["warm"], found.mates) == ("finished", run.id, [run.id])
 
 
 def test_a_run_that_failed_before_its_first_step_says_so_and_draws_nothing(app, runs_folder):

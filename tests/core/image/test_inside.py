@@ -109,7 +109,9 @@ def test_bias_and_activation_of_lenet_are_shown():
     assert not anatomy.weighed(EXAMPLE, held(0), "output", 3)["relu"]
 
 
-@pytest.mark.parametrize(("network", "name", "pools", "made"), [("VGG", "mean", "mean", np.mean), ("ResNet", "strongest", "largest", np.max)])
+@pytest.mark.parametrize(
+    ("network", "name", "pools", "made"), [("VGG", "mean", "mean", np.mean), ("ResNet", "strongest", "largest", np.max)]
+)
 def test_a_whole_map_becomes_one_number(fresh_runs, network, name, pools, made):
     run = finished(network, steps=2)
     found = anatomy.computed(run.id, held(1, run.id), name, 3)

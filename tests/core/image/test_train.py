@@ -412,9 +412,7 @@ def test_the_export_reproduces_the_accuracy_and_names_photos_without_manabi(fres
     (tmp_path / "out" / "photo.png").write_bytes(shown)
     done = subprocess.run([sys.executable, "reproduce.py"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-1500:]
-    told = subprocess.run(
-        [sys.executable, "reproduce.py", "photo.png"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120
-    )
+    told = subprocess.run([sys.executable, "reproduce.py", "photo.png"], cwd=tmp_path / "out", capture_output=True, text=True, timeout=120)
     chances = predict.classify_photo(run.id, shown)["chances"][0]
     names = store.dataset(run.id).classes
     assert told.stdout.splitlines() == [f"{names[n]}: {100 * chances[n]:.1f} %" for n in np.argsort(-chances)], told.stderr[-1500:]
