@@ -240,6 +240,8 @@ def test_calls_answer_fail_and_are_ended(engine):
         engine.call("core.forecasting.predict", "forecast", run_id="nonsense")
     with pytest.raises(CallFailed, match="more than 1 seconds"):
         engine.call("tests.core.runs.slow", "forever", seconds=1)
+    with pytest.raises(CallFailed, match="out of memory or crashed"):
+        engine.call("os", "_exit", status=1)
     assert engine.call("core.device", "cores") >= 1
 
 
