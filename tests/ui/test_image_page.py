@@ -15,8 +15,9 @@ from core.image.data import Pictures, builtin
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
 from ui import image_fix, maps, sheets
-from ui.image_inside import number_table, product, trust
+from ui.image_inside import trust
 from ui.image_use import as_digit
+from ui.simulator import number_table, product
 
 
 @pytest.fixture(scope="module")
