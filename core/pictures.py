@@ -34,7 +34,8 @@ PROJECT = "project.json"  # beside the pictures in a project file: no picture, a
 MOST_ENTRIES = 20_000  # files in a zip
 MOST_UNPACKED = 500 * 2**20
 MOST_PIXELS = 40_000_000  # of one picture
-KEPT = 512  # pixels a side of a picture that is written anew
+KEPT = 512  # pixels of the shorter side of a picture that is written anew
+LOSSLESS = 128  # pixels a side, up to which it is written as it is: each pixel of a small picture counts
 TRACES = (  # with these begins what a camera or a program notes beside the pixels, in JPEG, PNG, WebP and HEIC
     b"Exif\0\0",
     b"eXIf",
@@ -199,18 +200,29 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def rewritten(picture: Image.Image) -> bytes:
-    """A picture as JPEG of at most 512 pixels a side, with nothing beside its pixels."""
-    small = picture.copy()
-    small.thumbnail((KEPT, KEPT), Image.Resampling.LANCZOS)
+    """A picture with nothing beside its pixels: a small one as PNG, others as JPEG whose shorter side has at most 512 pixels."""
+    large, small = max(picture.size), min(picture.size)
+    share = min(1.0, KEPT / small, 4 * KEPT / large)
+    picture = (
+        picture.resize([max(1, round(share * side)) for side in picture.size], Image.Resampling.LANCZOS) if share < 1 else picture.copy()
+    )
+    picture.info = {}  # Pillow would write comments again
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=90)
+    picture.save(buffer, *(("PNG",) if large <= LOSSLESS else ("JPEG",)), quality=90)
     return buffer.getvalue()
+
+
+def suffix(content: bytes) -> str:
+    """What the name of a picture ends with, told from its bytes; "" if it is none that is taken here."""
+    begins = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp"}
+    return next((end for begin, end in begins.items() if content.startswith(begin)), ".heic" if content[4:8] == b"ftyp" else "")
 
 
 def without_notes(content: bytes) -> bytes:
     """A picture, or a zip of them, without what cameras note beside the pixels (EXIF, XMP): place, time, owner.
 
-    Pictures with such notes are written anew, upright (`rewritten`); all else stays as it is.
+    Pictures with such notes are written anew, upright (`rewritten`); one that can't be opened raises `UserError`, in a zip it is emptied.
+    All else stays as it is.
     """
     if not content.startswith(b"PK"):
         return _clean(content)
@@ -218,24 +230,27 @@ def without_notes(content: bytes) -> bytes:
         archive, _ = _opened(content)
     except UserError:
         return content  # whoever reads it says what is wrong
-    files, changed = dict[str, bytes](), False
-    for entry in archive.infolist():
-        try:
-            raw = b"" if entry.is_dir() else archive.read(entry)
-        except DAMAGED:
-            raw = b""
-        files[entry.filename] = _clean(raw)
-        changed |= files[entry.filename] != raw
-    return zipped(files) if changed else content
+    changed, buffer = False, io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as clean:
+        warnings.simplefilter("ignore")  # two files of one name stay two
+        for entry in archive.infolist():
+            try:
+                raw = b"" if entry.is_dir() else archive.read(entry)
+            except DAMAGED:
+                raw = b""
+            try:
+                kept = _clean(raw)
+            except UserError:
+                kept = b""
+            changed |= kept != raw
+            packed = zipfile.ZIP_STORED if entry.compress_type == zipfile.ZIP_STORED or kept != raw else zipfile.ZIP_DEFLATED
+            clean.writestr(entry.filename, kept, packed)
+    return buffer.getvalue() if changed else content
 
 
 def _clean(content: bytes) -> bytes:
-    if not any(trace in content for trace in TRACES):
-        return content
-    try:
-        return rewritten(open_picture(content)[0])
-    except UserError:
-        return content  # no picture
+    noted = suffix(content) and any(trace in content for trace in TRACES)
+    return rewritten(open_picture(content)[0]) if noted else content
 
 
 def bundle(files: dict[str, bytes]) -> bytes:

@@ -12,6 +12,7 @@ MISSING = ["", "na", "NA", "n/a", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "
 # The date formats that are tried, in this order; "ISO 8601" stands for pandas' own fast reader.
 DATE_FORMATS = (
     "ISO 8601",
+    "%Y-%m-%d",
     "%Y/%m/%d",
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d %H:%M:%S",
@@ -22,9 +23,16 @@ DATE_FORMATS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M:%S %p",
     "%m/%d/%y",
     "%d/%m/%y",
+    "%m/%d/%y %H:%M",
+    "%d/%m/%y %H:%M",
     "%d.%m.%Y",
+    "%d.%m.%y",
     "%d.%m.%Y %H:%M",
     "%d.%m.%Y %H:%M:%S",
     "%d-%m-%Y",
@@ -43,6 +51,7 @@ DATE_FORMATS = (
     "%Y年",
     "quarter",  # 1960Q1, 1960-Q1
     "%Y%m%d",
+    "%Y%m",
     "%Y",
     "unix seconds",
     "unix milliseconds",
@@ -53,7 +62,8 @@ _SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
 def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> tuple[pd.Series, str] | None:
     """A column as points in time and the format that fits, or None if it holds none.
 
-    Zones: stamps with several UTC offsets are read as UTC. Raises `UserError` if only some stamps have a zone.
+    Zones: stamps with one UTC offset keep it; with several they are read as UTC, or on the local clock where only that is regular, and
+    the format says so. Raises `UserError` if only some stamps have a zone.
     """
     text = column.astype("string").str.strip()
     if pd.api.types.is_float_dtype(column):
@@ -65,7 +75,7 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
     probe = pd.concat([filled.iloc[:50], filled.iloc[-50:], filled.iloc[:: max(1, len(filled) // 100)]])
     formats = DATE_FORMATS if wanted == "auto" else (wanted,)
     for style in formats:
-        if style in {"%Y", "%Y%m%d", "unix seconds", "unix milliseconds"} and not likely:
+        if style in {"%Y", "%Y%m", "%Y%m%d", "unix seconds", "unix milliseconds"} and not likely:
             continue
         if _read_style(probe, style) is None:
             continue
@@ -78,7 +88,7 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
             rival = _read_style(text, rival_style)
             if rival is not None and _unsteady(rival) < _unsteady(times):
                 times, style = rival, rival_style
-        return times, style
+        return times, style + (_zone_words(filled, times) if style == "ISO 8601" else "")
     return None
 
 
@@ -106,6 +116,8 @@ def _read_style(text: pd.Series, style: str) -> pd.Series | None:
             if not filled.str.fullmatch(rf"\d{{{digits}}}").all():
                 return None
             return pd.to_datetime(pd.to_numeric(text), unit="s" if digits == 10 else "ms")
+        if style == "%Y%m" and not filled.str.fullmatch(r"(1[5-9]\d\d|2[01]\d\d)(0[1-9]|1[0-2])").all():
+            return None
         if style == "%Y" and not filled.str.fullmatch(r"1[5-9]\d\d|2[01]\d\d").all():
             return None
         return pd.to_datetime(text, format=style)
@@ -113,10 +125,33 @@ def _read_style(text: pd.Series, style: str) -> pd.Series | None:
         return None
 
 
+def _offsets(filled: pd.Series) -> pd.Series:
+    return (
+        filled.str.extract(r"([+-]\d{2}:?\d{2}|Z)$")[0]
+        .dropna()
+        .replace({"Z": "+00:00"})
+        .str.replace(r"(\d{2})(\d{2})$", r"\1:\2", regex=True)
+    )
+
+
+def _zone_words(filled: pd.Series, times: pd.Series) -> str:
+    """What is said of the zone of stamps, behind their format."""
+    if not filled.str.contains(":", regex=False).any():
+        return ""
+    offsets = _offsets(filled).unique()
+    if len(offsets) > 1:
+        return f", {len(offsets)} UTC offsets: " + (
+            "taken as UTC" if isinstance(times.dtype, pd.DatetimeTZDtype) else "taken by the local clock"
+        )
+    return f", UTC{offsets[0]}" if len(offsets) and offsets[0] != "+00:00" else ""
+
+
 def _zoned(text: pd.Series, filled: pd.Series) -> pd.Series:
-    """Stamps with UTC offsets: in UTC, or on the local clock where only that is regular (days across a clock change)."""
-    offsets = filled.str.extract(r"([+-]\d{2}:?\d{2}|Z)$")[0]
+    """Stamps with UTC offsets: with theirs, if it is one; else in UTC, or on the local clock where only that is regular (days)."""
+    offsets = _offsets(filled)
     times = pd.to_datetime(text, format="ISO8601", utc=True)
+    if offsets.nunique() == 1 and offsets.iloc[0] != "+00:00":
+        return times.dt.tz_convert(f"UTC{offsets.iloc[0]}")
     if offsets.nunique() > 1:
         local = pd.to_datetime(text.str.replace(r"([+-]\d{2}:?\d{2}|Z)$", "", regex=True), format="ISO8601")
         if _unsteady(local) < _unsteady(times) and not local.dropna().duplicated().any():

@@ -39,6 +39,7 @@ _MAGIC = {
     b"7z\xbc\xaf": "a 7z archive",
     b"RIFF": "a sound or a picture",
 }
+NEARLY = 0.8  # share of a column's cells that are numbers, above which the others are told
 _TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
 
 
@@ -75,7 +76,7 @@ def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", de
         raise UserError("This file is empty.")
     if content.startswith(b"PAR1"):
         frame, facts, notes = _parquet(content)
-    elif content.startswith(b"PK"):
+    elif content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         frame, facts, notes = _excel(content)
     else:
         for magic, what in _MAGIC.items():
@@ -88,7 +89,7 @@ def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", de
     _check_size(frame)
     frame, more = _name_columns(frame)
     frame, kinds = _type_columns(frame, dates, "," if facts.get("decimal sign") == "comma" else ".")
-    return Table(frame, facts | kinds, (*notes, *more))
+    return Table(frame, facts | kinds, (*notes, *more, *_nearly_numbers(frame)))
 
 
 # the three kinds of file
@@ -108,9 +109,10 @@ def _parquet(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     notes = []
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index()
-    nested = [str(c) for c in frame if frame[c].map(lambda cell: isinstance(cell, (list, dict, np.ndarray))).any()]
+    plain = [not column.map(lambda cell: isinstance(cell, (list, dict, np.ndarray))).any() for _, column in frame.items()]
+    nested = [str(name) for name, kept in zip(frame.columns, plain, strict=True) if not kept]
     if nested:
-        frame = frame.drop(columns=nested)
+        frame = frame.loc[:, plain]
         notes.append(f"Columns that hold lists or records were left out: {_some(nested)}.")
     return frame, {"file": "Parquet"}, notes
 
@@ -289,8 +291,11 @@ def _unique(names: list[Any]) -> tuple[list[str], list[str]]:
             name = f"column {number}"
         seen[name] = seen.get(name, 0) + 1
         if seen[name] > 1:
-            notes.append(f"Several columns are called '{name}'; number {seen[name]} is now '{name} ({seen[name]})'.")
-            name = f"{name} ({seen[name]})"
+            number = seen[name]
+            while (other := f"{name} ({number})") in seen:
+                number += 1
+            notes.append(f"Several columns are called '{name}'; number {seen[name]} is now '{other}'.")
+            name, seen[other] = other, 1
         unique.append(name)
     return unique, notes
 
@@ -329,20 +334,44 @@ def _numbers(column: pd.Series, decimal: str) -> pd.Series:
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
     text = column.astype("string").str.strip()
     text = text.mask(text.isin(MISSING))
+    numbers = _as_numbers(text, decimal)
+    return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
+
+
+def _as_numbers(text: pd.Series, decimal: str) -> pd.Series:
+    """Cells as float64, without signs of currency and between thousands; NaN for what is no number."""
     plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
     plain = plain.str.replace(r"(?<=\d) (?=\d{3}\b)", "", regex=True)
     thousands, point = (",", r"\.") if decimal == "." else (r"\.", ",")
-    if plain.str.fullmatch(rf"[-+]?(\d{{1,3}}({thousands}\d{{3}})+|\d+)({point}\d+)?").fillna(True).all():
-        plain = plain.str.replace(thousands, "", regex=True).str.replace(point, ".", regex=True)
-    numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
-    return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
+    usual = plain.str.fullmatch(rf"[-+]?(\d{{1,3}}({thousands}\d{{3}})+|\d+)({point}\d+)?").fillna(True)
+    if usual.mean() > NEARLY:
+        read = plain.str.replace(thousands, "", regex=True).str.replace(point, ".", regex=True)
+        plain = read.where(usual, plain) if decimal == "." else read.where(usual)
+    return pd.to_numeric(plain, errors="coerce").astype("float64")
+
+
+def _nearly_numbers(frame: pd.DataFrame) -> list[str]:
+    """What must be said of columns that would be numbers but for a few cells."""
+    notes = []
+    for name in map(str, frame.columns):
+        column = frame[name]
+        if column.dtype != object or not column.notna().any():
+            continue
+        text = column.astype("string").str.strip()
+        text = text.mask(text.isin(MISSING))
+        share = max(float(_as_numbers(text, decimal).notna().sum()) for decimal in ".,") / max(1, int(text.notna().sum()))
+        bad = first_bad_cell(column)
+        if share > NEARLY and bad:
+            notes.append(f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text.")
+    return notes[:4]
 
 
 def first_bad_cell(column: pd.Series) -> tuple[int, str] | None:
     """Row (1 = the first after the header) and text of the first cell that is not a number."""
     text = column.astype("string").str.strip()
     text = text.mask(text.isin(MISSING))
-    bad = np.flatnonzero((pd.to_numeric(text, errors="coerce").isna() & text.notna()).to_numpy())
+    point, comma = (_as_numbers(text, decimal).isna() & text.notna() for decimal in ".,")
+    bad = np.flatnonzero((point if point.sum() <= comma.sum() else comma).to_numpy())
     return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None
 
 

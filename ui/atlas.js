@@ -37,7 +37,7 @@ function card(layer, chosen, tell) {
 function numbers(layer, chosen, tell) {                  // a square: where it is clicked is the number; a frame marks the chosen one
   const button = document.createElement('button'), { across, count, name } = layer;
   button.title = `${name}: choose a number`;
-  button.setAttribute('aria-label', button.title);
+  button.setAttribute('aria-label', `${button.title}; by keyboard, type it in the field above`);
   button.className = 'numbers';
   button.onclick = event => {
     const area = button.getBoundingClientRect(), cell = share => Math.min(across - 1, Math.max(0, Math.floor(share * across)));

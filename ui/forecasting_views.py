@@ -37,7 +37,7 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
         if steps:
             sample = store.sample(run.id, steps[-1])
             if "forecast" in sample:
-                title = f"Forecast of {data.targets[0]}, step {steps[-1]:,}"
+                title = f"Forecast of {data.targets[0]}, step {steps[-1]:,}{_refit(sample)}"
                 live_plot(_validation_chart(run, data, sample, title), key=f"sample_{run.id}")
         else:
             st.skeleton(height=360)
@@ -58,17 +58,23 @@ def _validation_chart(run: store.Run, data: Series, sample: dict[str, np.ndarray
     )
 
 
+def _refit(sample: dict[str, np.ndarray]) -> str:
+    """What must be said of a forecast of a network that is refitted: it is no forecast of the unknown any more."""
+    return " (refit: it learns from this part too)" if sample.get("refit", np.zeros(1)).any() else ""
+
+
 def history(run: store.Run) -> None:
     """A scrubber over the forecasts it made while it learned."""
     steps = store.sample_steps(run.id)
     if len(steps) < 3:
+        st.caption("It was trained so fast that too few moments were kept to replay it.")
         return
     step = st.select_slider(
         "Training step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag to watch the forecast and its band take shape."
     )
     sample, data = store.sample(run.id, step), series_of(run.id)
     if "forecast" in sample:
-        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}"), key=f"history_{run.id}")
+        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}{_refit(sample)}"), key=f"history_{run.id}")
 
 
 def race(runs: list[store.Run]) -> None:
@@ -129,8 +135,9 @@ def verdict(run: store.Run) -> None:
     }
     st.dataframe(table.dropna(axis=1, how="all"), column_config=columns, alt="Scores of the network and every simple forecast, best first")
     many = len(result["origins"])
+    apart = f", {result['origins'][1] - result['origins'][0]:,} steps apart" if many > 1 else ""
     st.caption(
-        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part, {len(forecasts['network'])} steps each. "
+        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part{apart}, {len(forecasts['network'])} steps each. "
         "Every forecaster knew only what came before each of them."
     )
     names = list(table.dropna(axis=1, how="all").columns)

@@ -17,7 +17,7 @@ from core.pictures import bundle
 from core.runs import uploads
 from ui import config_form
 from ui.image_views import OWN, PHOTO_KINDS
-from ui.session import cached_call, call, get_engine, link, tell
+from ui.session import cached_call, call, get_engine, link, tell, visitor
 from ui.upload import camera, uploader
 from ui.words import say_error
 
@@ -33,7 +33,8 @@ def brought() -> Pictures | None:
         PREFIX,
         label="A zip with a folder for each class, or a project file",
         kinds=["zip", *PHOTO_KINDS],
-        help="PNG, JPEG, WebP or HEIC. The name of the folder is the class: cats/1.jpg, cats/2.jpg, dogs/1.jpg.",
+        help="PNG, JPEG, WebP or HEIC. The name of the folder is the class: cats/1.jpg, cats/2.jpg, dogs/1.jpg. Photos with notes of a "
+        "camera (place, time) are kept without them, in 512 pixels.",
         bundle=bundle,
         clean=True,
     )
@@ -128,10 +129,10 @@ def _looked_through(upload_id: str) -> Choices:
 
 
 def _choices_before(upload_id: str) -> Choices:
-    """What was changed by hand before this visit: an editor must begin with the same rows as long as it lives."""
+    """What was changed by hand before this editor: it must begin with the same rows as long as it lives."""
     kept = f"{PREFIX}_choices_{upload_id}"
-    if kept not in st.session_state:
-        words = uploads.notes(upload_id)
+    if kept not in st.session_state or f"{PREFIX}_editor_{upload_id}" not in st.session_state:
+        words = uploads.notes(upload_id, visitor())
         st.session_state[kept] = st.session_state[f"{kept}_now"] = json.loads(words) if words else {"left_out": [], "renamed": {}}
     found: Choices = st.session_state[kept]
     return found
@@ -143,7 +144,7 @@ def _keep_choices(upload_id: str, choices: Choices) -> None:
     if st.session_state[now] != choices:
         st.session_state[now] = choices
         try:
-            uploads.annotate(upload_id, json.dumps(choices))
+            uploads.annotate(upload_id, visitor(), json.dumps(choices))
         except UserError as error:
             say_error(error)
 
@@ -181,7 +182,7 @@ def _add(upload_id: str, choices: Choices) -> None:
         return
     turn = st.session_state.setdefault(f"{PREFIX}_added", 0)
     if way == "Camera":
-        help = "Each shot goes into the class at once, as a picture of at most 512 pixels."
+        help = "Each shot goes into the class at once."
         shot = camera(f"A shot of: {kind}", key=f"{PREFIX}_shot_{turn}", help=help)
         files = [shot] if shot else []
     else:
@@ -208,7 +209,7 @@ def _keep(upload_id: str, choices: Choices) -> None:
     ready = f"{PREFIX}_project_file"
     stamp = json.dumps([upload_id, choices])
     if st.session_state.get(ready) != stamp:
-        help = "The pictures in folders, as they were brought and corrected, and the settings. Bring it again to go on."
+        help = "The pictures in folders, as they were kept and corrected, and the settings. Bring it again to go on."
         st.button(
             "Pack a project file",
             key=f"{ready}_pack",

@@ -109,8 +109,8 @@ def _atlas(key: str, layers: Layers) -> tuple[str, int]:
             st.session_state[f"layer_{key}"], st.session_state[f"map_{layer}_{key}"] = layer, number
 
     st.caption(
-        "Click a map, or a number of a layer without maps, to take it apart further down. Of a layer with many maps, the first 16 or 32 "
-        "are drawn; the number of any other can be typed."
+        "Click a map of a convolution or of pooling, or a number of a linear layer or of softmax, to take it apart further down. Of a "
+        "layer with many maps, the first 16 or 32 are drawn; the number of any other can be typed."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = str(st.selectbox("Layer", names, index=names.index(name), key=f"layer_{key}", width=220))

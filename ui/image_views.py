@@ -152,10 +152,10 @@ def history(run: store.Run) -> None:
         return
     step = st.select_slider("Step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag through the whole training.")
     at, values = reader(run.id).read().get("val/accuracy", (np.zeros(0), np.zeros(0)))
-    known = values[at == step]
-    judged = f", accuracy on pictures held out {known[0]:.1%}" if len(known) else ""
-    epoch = step * run.config["batch_size"] / max(1, data_of(run.id).train)
-    st.caption(f"Epoch {epoch:.1f}, step {step:,}{judged}" if data_of(run.id).train else f"Step {step:,}{judged}")
+    known = values[at <= step]
+    judged = f", accuracy on pictures held out {known[-1]:.1%}" if len(known) else ""
+    a_round = -(-(data_of(run.id).train - 1) // run.config["batch_size"])  # steps of an epoch: one picture alone is no batch
+    st.caption(f"Epoch {step / a_round:.1f}, step {step:,}{judged}" if a_round > 0 else f"Step {step:,}{judged}")
     _sample(run, store.sample(run.id, step), f"step {step:,}")
 
 

@@ -25,6 +25,7 @@ BADGES: dict[str, tuple[str, Any, str]] = {
     "failed": ("Failed", "red", ":material/error:"),
     "interrupted": ("Interrupted", "orange", ":material/power_off:"),
 }
+PACE = 12  # beats from which the time left is told
 STUCK_AFTER = 5.0  # s without an answer to Stop, after which "End it" is offered
 
 Draw = Callable[[store.Run, dict[str, Curve]], None]
@@ -156,10 +157,17 @@ def _words(run: store.Run) -> None:
 
 
 def _time_left(run: store.Run, step: int) -> str:
-    done = step - run.first_step
-    if run.status != "running" or done < 2:
+    seen = f"pace_{run.id}"
+    if run.status != "running":
+        st.session_state.pop(seen, None)
         return ""
-    seconds = (time.time() - run.started) / done * (run.total - step)
+    beats = st.session_state.setdefault(seen, [])  # of the last seconds, so that a pause or another speed is soon forgotten
+    beats.append((time.time(), step))
+    del beats[:-PACE]
+    done = step - beats[0][1]
+    if len(beats) < 3 or done < 1:
+        return ""
+    seconds = (beats[-1][0] - beats[0][0]) / done * (run.total - step)
     return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"
 
 

@@ -16,6 +16,11 @@ from ui.words import plain, say_error
 SECONDS = 60.0  # that a worker may take to go through a large zip
 
 
+def _cleaned(content: bytes) -> bytes:
+    found: bytes = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
+    return found
+
+
 def camera(label: str, *, key: str, help: str) -> Any:
     """A shot of the visitor's camera, None while there is none; and what to do where the camera is refused."""
     shot = st.camera_input(label, key=key, help=help)
@@ -64,13 +69,12 @@ def uploader(
         return None
     try:
         title = PurePath(files[0].name).name if len(files) == 1 else f"{len(files)} files"
+        with st.spinner("Reading …", show_time=True):
+            contents = [_cleaned(file.getvalue()) if clean else file.getvalue() for file in files]
         if bundle and len(files) > 1:
-            content = bundle({f"{n} {PurePath(file.name).name}": file.getvalue() for n, file in enumerate(files)})
+            content = bundle({f"{n} {PurePath(file.name).name}": part for n, (file, part) in enumerate(zip(files, contents, strict=True))})
         else:
-            content = files[0].getvalue()
-        if clean:
-            with st.spinner("Reading …", show_time=True):
-                content = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
+            content = contents[0]
         upload_id = uploads.save(content, title)
     except UserError as error:
         say_error(error)

@@ -135,7 +135,7 @@ class ForecastingConfig(Config):
         ge=1,
         le=512,
         title="Backtest stride",
-        description="Steps between the starting points of the forecasts that are scored on the test part.",
+        description="Steps between the starting points of the forecasts that are scored on the test part; more if there were over 25.",
         json_schema_extra=marks("Split", advanced=True),
     )
     steps: int = Field(

@@ -123,6 +123,10 @@ def load(folder: Path) -> Series:
             facts[key] = tuple(facts[key])
         series = Series(frame=frame, **facts)
         frame[[*series.targets, *series.covariates]].astype(np.float64)
+        if series.step != "row":
+            pd.tseries.frequencies.to_offset(series.step)
+        if not 0 <= int(series.season) <= MOST_ROWS or not all(0 <= int(row) < len(frame) for row in series.filled):
+            raise ValueError("not of this series")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         raise UserError("The dataset of this run is missing or damaged.") from None
     return series

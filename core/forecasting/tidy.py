@@ -314,6 +314,9 @@ def _fill(
         notes.append(f"{_count(int(first), 'row')} before the first complete value: left out.")
     if not ahead and last + 1 < len(frame):
         notes.append(f"{_count(len(frame) - int(last) - 1, 'row')} after the last complete value: left out.")
+    if covariates and not ahead:
+        names = ", ".join(f"'{name}'" for name in covariates)
+        notes.append(f"Values of {names} after the end are not in the file: the forecast takes those of the last season again.")
     frame = frame.iloc[first:] if ahead else frame.iloc[first : last + 1]
     inside = frame.iloc[: last - first + 1]
     holes = int(inside.isna().any(axis=1).sum())

@@ -44,7 +44,7 @@ def from_zip(upload_id: str, size: int, colour: bool, left_out: Sequence[int] = 
 def zip_of(upload_id: str) -> bytes:
     """An upload as a zip: a single picture is one of one."""
     content = uploads.content(upload_id)
-    return content if content.startswith(b"PK") else pictures.bundle({uploads.title(upload_id): content})
+    return content if content.startswith(b"PK") else pictures.bundle({uploads.title(upload_id).lstrip(".") or "picture": content})
 
 
 def listing(upload_id: str) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ def collected(
 ) -> tuple[str, list[str]]:
     """Put more pictures, by name, into a class of a collection, an upload ("" for a new one); returns the id of the larger one.
 
-    They are kept as JPEG of at most 512 pixels a side; what is no picture is left out, and said in the second part of the answer.
+    They are kept small (see `pictures.rewritten`); what is no picture is left out, and said in the second part of the answer.
     left_out, renamed: what was changed by hand so far (see `from_zip`), made to last. Raises `UserError` if none is a picture, the class
     has no name, or the collection grows too large.
     """
@@ -84,7 +84,8 @@ def collected(
         except UserError as error:
             problems.append(f"{title[:60]}: {error}")
             continue
-        files[f"{name}/{len(files):05d}.jpg"] = pictures.rewritten(shown)
+        kept = pictures.rewritten(shown)
+        files[f"{name}/{len(files):05d}{pictures.suffix(kept)}"] = kept
     if len(problems) == len(contents):
         raise UserError(" ".join(problems[:3]) or "No picture was brought.")
     return uploads.save(pictures.zipped(files), uploads.title(upload_id) if upload_id else COLLECTION), problems
@@ -102,13 +103,13 @@ def counts(upload_id: str) -> dict[str, int]:
 
 
 def project_files(upload_id: str, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> dict[str, bytes]:
-    """The pictures of an upload as they were brought, in the folder of their class; what was taken away by hand is gone."""
+    """The pictures of an upload as they were kept, in the folder of their class; what was taken away by hand is gone."""
     changed, gone = renamed or {}, set(left_out)
     found: dict[str, bytes] = {}
     for n, (path, content) in enumerate(pictures.readable(zip_of(upload_id), MOST_PICTURES)):
         if n not in gone:
             kind = named(changed.get(str(n), pictures.folder_of(path))) or NO_FOLDER
-            found[f"{kind}/{len(found):05d}{PurePosixPath(path).suffix.lower()[:6]}"] = content
+            found[f"{kind}/{len(found):05d}{pictures.suffix(content)}"] = content
     return found
 
 

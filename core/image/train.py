@@ -59,4 +59,4 @@ if __name__ == "__main__":
     from core.image.data import BUILTIN
     from core.runs import command
 
-    command.main("image", data="digits", names=", ".join(BUILTIN))
+    command.main("image", data="digits", names=", ".join(BUILTIN), half=True)

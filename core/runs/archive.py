@@ -96,10 +96,10 @@ def _record(content: bytes) -> store.Run:
         run = store.Run.model_validate_json(content)
     except ValidationError:
         raise UserError("The run.json in this zip is not one of Manabi's.") from None
-    run.settings()  # raises UserError for unknown capabilities and settings out of bounds
+    config = run.settings().model_dump()  # raises UserError for unknown capabilities and settings out of bounds
     if run.active:
         run = run.model_copy(update={"status": "interrupted", "note": "It was under way when it was downloaded."})
-    return run.model_copy(update={"engine": "", "worker": "", "pid": 0, "owner": "", "mates": [], "result": "none"})
+    return run.model_copy(update={"engine": "", "worker": "", "pid": 0, "owner": "", "mates": [], "result": "none", "config": config})
 
 
 def _target(folder: Path, name: str, capability: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from collections.abc import Generator
@@ -19,25 +20,29 @@ from core.runs import checkpoints, files, store, worker
 MOST_MOMENTS, MOST_ROWS = 12, 2000  # of a training that ships
 
 
-def main(capability: str, *, data: str, names: str) -> None:
+def main(capability: str, *, data: str, names: str, half: bool = False) -> None:
     """Train on a built-in dataset; print the progress and the verdict, or save the whole run into a folder.
 
-    Every field of the capability's config is an option. data: the dataset taken if none is named; names: those there are.
+    Every field of the capability's config is an option. data: the dataset taken if none is named; names: those there are; half: whether
+    weights of 16 bits are offered.
     """
     kind = capabilities.config_class(capability)
     extra: dict[str, Any] = {
         "data": (str, Field(data, description=f"Built-in dataset: {names}.")),
         "preset": (str, Field("", description="Start from this preset; other options come on top.")),
         "save": (str, Field("", description="Folder that becomes the run's folder: weights, metrics, samples, verdict.")),
-        "half": (bool, Field(False, description="Save weights of 16 bits, half the size; the verdict is of those.")),
         "threads": (int, Field(0, ge=0, description="Threads of the processor; 0: as many as the dashboard takes.")),
     }
-    command: Any = CliApp.run(create_model("Command", __base__=kind, **extra))
-    given = {name: value for name, value in command.differing().items() if name in kind.model_fields}
-    config = kind.from_preset(command.preset).updated(given)
+    if half:
+        extra["half"] = (bool, Field(False, description="Save weights of 16 bits, half the size; the verdict is of those."))
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", default="", choices=["", *kind.PRESETS])
+    preset = kind.from_preset(first.parse_known_args()[0].preset)
+    command: Any = CliApp.run(create_model("Command", __base__=kind, **extra), **preset.model_dump())
+    config = kind.model_validate(command.model_dump(include=set(kind.model_fields)))
     dataset = capabilities.module(capability, "data").builtin(command.data)
     if command.save:
-        _save(capability, config, dataset, Path(command.save), command.half, command.threads)
+        _save(capability, config, dataset, Path(command.save), half and command.half, command.threads)
     else:
         _print(capability, config, dataset, command.threads)
 

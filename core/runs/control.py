@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.runs.files import write_whole
+from core.errors import UserError
+from core.runs.files import disk_full, write_last_words
 
 LOOK_EVERY = 0.2  # s between two looks while running
 LOOK_PAUSED = 0.05  # s, while paused or waiting in slow motion
@@ -29,7 +30,12 @@ def ask(folder: Path, **wanted: Any) -> None:
         new["state"] = "paused"
     else:
         new.pop("steps", None)
-    write_whole(path, json.dumps(new))
+    try:
+        write_last_words(path, json.dumps(new))  # a run on a full disk can still be stopped
+    except OSError as error:
+        if disk_full(error):
+            raise UserError("The disk is full, so the run can't be told.") from None
+        raise
 
 
 def wanted(folder: Path) -> dict[str, Any]:

@@ -199,7 +199,12 @@ def rename(run_id: str, text: str) -> None:
     label = _own(run_id) / "label.txt"
     text = " ".join(text.split())[:80]
     if text:
-        files.write_whole(label, text)
+        try:
+            files.write_whole(label, text)
+        except OSError as error:
+            if files.disk_full(error):
+                raise UserError("The disk is full, so the name can't be kept.") from None
+            raise
     else:
         label.unlink(missing_ok=True)
 

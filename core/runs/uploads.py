@@ -44,20 +44,24 @@ def title(upload_id: str) -> str:
     return (path(upload_id) / "title.txt").read_text(encoding="utf-8", errors="replace")
 
 
-def annotate(upload_id: str, words: str) -> None:
-    """Keep a few words with an upload, in place of those before. Raises `UserError` if the disk is full."""
+def annotate(upload_id: str, visitor: str, words: str) -> None:
+    """Keep a few words of a visitor's with an upload, in place of those before. Raises `UserError` if the disk is full."""
     try:
-        files.write_whole(path(upload_id) / "notes.txt", words)
+        files.write_whole(_notes(upload_id, visitor), words)
     except OSError as error:
         if files.disk_full(error):
             raise UserError("The disk is full, so this can't be kept.") from None
         raise
 
 
-def notes(upload_id: str) -> str:
-    """What `annotate` kept last, "" for nothing."""
-    kept = path(upload_id) / "notes.txt"
+def notes(upload_id: str, visitor: str) -> str:
+    """What `annotate` kept last of this visitor's, "" for nothing."""
+    kept = _notes(upload_id, visitor)
     return kept.read_text(encoding="utf-8") if kept.exists() else ""
+
+
+def _notes(upload_id: str, visitor: str) -> Path:
+    return path(upload_id) / f"notes-{store.owner_of(visitor)}.txt"
 
 
 def content(upload_id: str) -> bytes:

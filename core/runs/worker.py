@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from core import capabilities, device, log
-from core.errors import UserError
+from core.errors import Diverged, UserError
 from core.progress import Progress, Update
 from core.runs import control, files, metrics, store
 
 WRITE_EVERY = 0.2  # s between two writes of metrics
-SAMPLE_EVERY = 1.0  # s between two samples: the page looks once a second
+SAMPLE_EVERY = 1.0  # s between two samples: the page looks once a second. A run that lasts a second has some to replay, too:
+FIRST_SAMPLES, SPREAD = 0.05, 0.15  # s between the first two, and what is added to it for each second that has gone by
+SAMPLE_SHARE = 0.1  # of the time, at most, goes into samples
 CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 
 
@@ -57,8 +59,8 @@ class Recorder:
         self.path = path
         self.rows: list[str] = []
         self.last: Progress | None = None
-        self.written = self.sampled = 0.0
-        self.saved = time.monotonic()
+        self.written = self.sampled = self.sample_cost = 0.0
+        self.began = self.saved = time.monotonic()
 
     def add(self, progress: Progress) -> None:
         """Take note of a step; write if it is time."""
@@ -68,9 +70,10 @@ class Recorder:
         if now - self.written >= WRITE_EVERY:
             self.write_rows()
             self.written = now
-        if progress.sample and now - self.sampled >= SAMPLE_EVERY:
+        wait = max(min(SAMPLE_EVERY, FIRST_SAMPLES + SPREAD * (now - self.began)), self.sample_cost / SAMPLE_SHARE)
+        if progress.sample and now - self.sampled >= wait:
             self.write_sample()
-            self.sampled = now
+            self.sampled, self.sample_cost = now, time.monotonic() - now
         if progress.checkpoint and now - self.saved >= CHECKPOINT_EVERY:
             self.write_checkpoint()
 
@@ -94,6 +97,16 @@ class Recorder:
             self.write_rows()
             checkpoints.write(self.path, self.last.checkpoint())
             self.saved = time.monotonic()
+
+    def write_good(self) -> None:
+        """Of a loop that diverged: the rows, and the state after its last step if all its numbers still are numbers."""
+        self.write_rows()
+        if self.last and self.last.checkpoint:
+            from core.runs import checkpoints
+
+            found = self.last.checkpoint()
+            if all(bool(tensor.isfinite().all()) for tensor in found.tensors.values()):
+                checkpoints.write(self.path, found)
 
     def everything(self) -> None:
         """Rows, sample and checkpoint of the last step: before a pause and at the end."""
@@ -175,7 +188,10 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
     loop = part.train(config, data, device=target, resume=resume)
     try:
         return _drive(run, loop, wishes, recorder)
-    except UserError:  # diverged, for one: the rows tell how, the last good checkpoint stays
+    except Diverged:  # before anything was changed by the step that can't be taken
+        recorder.write_good()
+        raise
+    except UserError:
         recorder.write_rows()
         raise
     finally:

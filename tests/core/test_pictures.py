@@ -56,8 +56,48 @@ def test_of_a_zip_only_pictures_with_notes_are_written_anew():
     assert all(kept[name] == files[name] for name in list(files)[1:])
     same = pictures.zipped({"a/2.png": plain.getvalue()})
     assert pictures.without_notes(same) == same
-    for other in (b"", b"a,b\n1,EXIF\n", b"PK\x03\x04 no zip", b"\xff\xd8\xff Exif\0\0 cut off"):
+    for other in (b"", b"a,b\n1,EXIF\n", b"PK\x03\x04 no zip"):
         assert pictures.without_notes(other) == other
+
+
+def test_a_photo_with_notes_that_cannot_be_opened_is_not_kept(monkeypatch):
+    cut = photo()[:300]
+    with pytest.raises(UserError, match="cut off"):
+        pictures.without_notes(cut)
+    found = zipfile.ZipFile(io.BytesIO(pictures.without_notes(pictures.zipped({"a/1.jpg": cut, "a/2.jpg": photo()}))))
+    assert found.read("a/1.jpg") == b"" and found.read("a/2.jpg").startswith(b"\x89PNG")
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 1000)
+    with pytest.raises(UserError, match="too large"):
+        pictures.without_notes(photo())
+
+
+def test_a_zip_that_is_cleaned_keeps_all_its_files():
+    """Two of one name, one that packs well, one that is damaged."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a/1.jpg", photo())
+        archive.writestr("a/1.jpg", photo(3))
+        archive.writestr("annotations.json", b" " * 10**6)
+    clean = pictures.without_notes(buffer.getvalue())
+    assert len(pictures.of_zip(clean, 32, True, 9)[0]) == 2 and len(clean) < 20_000
+    content = bytearray(pictures.zipped({"a/1.jpg": photo(), "b/2.jpg": photo(), "b/3.jpg": photo()}))
+    content[200:220] = b"\0" * 20  # inside the first
+    assert pictures.of_zip(pictures.without_notes(bytes(content)), 32, True, 9)[1] == ["b/2.jpg", "b/3.jpg"]
+
+
+def test_what_is_written_anew_keeps_what_a_network_needs():
+    """Pixels of small pictures, the height of wide ones, and no comment."""
+    tiny = Image.fromarray(PIXELS[:16, :16])
+    exif = Image.Exif()
+    exif[ExifTags.Base.DateTime] = "2026:01:02 03:04:05"
+    buffer = io.BytesIO()
+    tiny.save(buffer, "PNG", exif=exif)
+    assert (np.asarray(pictures.open_picture(pictures.without_notes(buffer.getvalue()))[0]) == np.asarray(tiny)).all()
+    wide = io.BytesIO()
+    Image.new("RGB", (2000, 600), "red").save(wide, "JPEG", exif=exif, comment=b"Main Street 1")
+    clean = pictures.without_notes(wide.getvalue())
+    assert Image.open(io.BytesIO(clean)).size == (1707, 512) and b"Main Street" not in clean
+    assert [pictures.suffix(content) for content in (clean, buffer.getvalue(), b"text")] == [".jpg", ".png", ""]
 
 
 def damaged(content, how):

@@ -222,15 +222,33 @@ def test_the_scrubber_says_which_moment_it_is(app, mine):
     page = opened(app, "image", image_run=mine)
     page.session_state["image_history"] = True
     page.run()
-    assert not page.exception and "Epoch 5.7, step 20, accuracy on pictures held out" in texts(page.caption)
+    assert not page.exception and "Epoch 5.0, step 20, accuracy on pictures held out" in texts(page.caption)
 
 
 def test_what_was_taken_away_by_hand_is_there_after_f5(app):
     brought, _ = own.collected("", "mug", {f"{n}.png": shot(n, "mug") for n in range(3)})
     brought, _ = own.collected(brought, "cup", {f"{n}.png": shot(n, "cups") for n in range(3)})
-    uploads.annotate(brought, json.dumps({"left_out": [0], "renamed": {"1": "mug"}}))
+    page = opened(app, "image", image_upload=brought, image_data="Your own classes")
+    assert not page.exception and "6 pictures" in texts(page.caption)
+    by = page.session_state["visitor"]
+    uploads.annotate(brought, by, json.dumps({"left_out": [0], "renamed": {"1": "mug"}}))
+    for name in ("Handwritten digits", "Your own classes"):
+        next(group for group in page.button_group if group.key == "image_data").set_value(name).run()
+    assert not page.exception and "5 pictures" in texts(page.caption)
+    assert json.loads(uploads.notes(brought, by)) == {"left_out": [0], "renamed": {"1": "mug"}}
+    assert uploads.notes(brought, "another visitor") == ""
+
+
+def test_what_is_changed_by_hand_is_kept_with_the_pictures(app, monkeypatch):
+    def by_hand(rows, **options):
+        return rows.assign(keep=rows["number"] != 0) if "keep" in rows else rows
+
+    brought, _ = own.collected("", "mug", {f"{n}.png": shot(n, "mug") for n in range(3)})
+    brought, _ = own.collected(brought, "cup", {f"{n}.png": shot(n, "cups") for n in range(3)})
+    monkeypatch.setattr(image_fix.st, "data_editor", by_hand)
     page = opened(app, "image", image_upload=brought, image_data="Your own classes")
     assert not page.exception and "5 pictures" in texts(page.caption)
+    assert json.loads(uploads.notes(brought, page.session_state["visitor"])) == {"left_out": [0], "renamed": {}}
 
 
 def test_place_and_time_of_a_photo_are_not_kept(app):

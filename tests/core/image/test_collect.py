@@ -47,7 +47,7 @@ def test_classes_are_collected_shot_by_shot(fresh_runs):
     assert data.classes == ("a b c", "cup") and len(data.values) == 3
     assert len(own.listing(first)) == 2  # the earlier collection is as it was
     sizes = [Image.open(io.BytesIO(content)).size for content in own.project_files(second).values()]
-    assert max(max(size) for size in sizes) == pictures.KEPT
+    assert max(min(size) for size in sizes) == pictures.KEPT
 
 
 def test_what_is_no_picture_or_has_no_name_is_told(fresh_runs):
