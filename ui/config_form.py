@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -80,6 +80,36 @@ def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], N
     except UserError as error:
         say_error(error)
         return None
+
+
+def data_choice(
+    prefix: str, builtin: Mapping[str, str], others: list[str], *, label: str, help: str, on_change: Callable[[], None], default: str = ""
+) -> str:
+    """The choice at the top of a page: one of the built-in datasets (id -> title), or one of the other ways. In the link as a title."""
+    key, problem = f"{prefix}_data", f"{prefix}_data_problem"
+    asked = st.query_params.get(key)
+    if key not in st.session_state and asked and asked not in [*builtin.values(), *others]:
+        st.session_state[problem] = "The link names data that this page does not have. Its default stands instead."
+
+    def changed() -> None:
+        st.session_state.pop(problem, None)
+        on_change()
+
+    chosen = st.segmented_control(
+        label,
+        [*builtin, *others],
+        format_func=lambda name: builtin.get(name, name),
+        default=default or next(iter(builtin)),
+        required=True,
+        key=key,
+        bind="query-params",
+        help=help,
+        on_change=changed,
+        label_visibility="collapsed",
+    )
+    if said := st.session_state.get(problem):
+        st.warning(said, icon=":material/link_off:")
+    return str(chosen)
 
 
 def _widget(name: str, info: FieldInfo, key: str) -> Any:

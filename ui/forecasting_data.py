@@ -13,12 +13,14 @@ from core.errors import UserError
 from core.forecasting import tidy
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
+from core.runs import uploads
 from core.stamps import DATE_FORMATS
 from ui import config_form
-from ui.session import get_engine
+from ui.session import get_engine, visitor
 from ui.upload import uploader
 from ui.words import plain, say_error
 
+Choices = dict[str, Any]  # about one file: how it is read, its columns, the remedies
 PREFIX = "forecasting"
 OWN = "Your own file"
 REMEDIES: dict[str, tuple[str, dict[str, str]]] = {
@@ -50,23 +52,17 @@ def _from_worker(function: str, upload_id: str, reading: str, choices: str = "")
 
 def data_block() -> Series | None:
     """Let the visitor choose; returns the series, or None with a sentence on the page."""
-    names = [*BUILTIN, OWN]
-    key = f"{PREFIX}_data"
-    chosen = st.segmented_control(
-        "Series",
-        names,
-        format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
-        default=names[0],
-        required=True,
-        key=key,
-        bind="query-params",
+    chosen = config_form.data_choice(
+        PREFIX,
+        {name: entry.title for name, entry in BUILTIN.items()},
+        [OWN],
+        label="Series",
         help="Five series come with Manabi and need no network. Or bring a CSV, Excel or Parquet file.",
         on_change=_suit_settings,
-        label_visibility="collapsed",
     )
     if chosen in BUILTIN:
-        series = builtin_series(str(chosen))
-        st.caption(BUILTIN[str(chosen)].about)
+        series = builtin_series(chosen)
+        st.caption(BUILTIN[chosen].about)
         _say(series)
         return series
     return _own_file()
@@ -105,41 +101,58 @@ def _own_file() -> Series | None:
         )
         return None
     upload_id = brought[0]
-    reading = _reading_choices()
+    before = _chosen_before(upload_id)
+    reading = _reading_choices(upload_id, before)
+    choices: Choices = {}
     try:
         with st.spinner("Reading the file …", show_time=True):
             profile = _from_worker("profile", upload_id, json.dumps(reading))
         _facts(profile)
-        choices = _column_choices(profile, upload_id, json.dumps(reading))
+        choices = _column_choices(profile, upload_id, json.dumps(reading), before)
         with st.spinner("Making a regular series …"):
             series: Series = _from_worker("series", upload_id, json.dumps(reading), json.dumps(choices))
     except UserError as error:
         say_error(error)
         return None
+    finally:
+        _keep(upload_id, before, before | reading | choices)
     _say(series)
     return series
 
 
-def _reading_choices() -> dict[str, str]:
+def _chosen_before(upload_id: str) -> Choices:
+    """What this visitor chose for the file, before F5 or on another day."""
+    words = uploads.notes(upload_id, visitor())
+    found: Choices = json.loads(words) if words else {}
+    return found
+
+
+def _keep(upload_id: str, before: Choices, choices: Choices) -> None:
+    if choices != before:
+        try:
+            uploads.annotate(upload_id, visitor(), json.dumps(choices))
+        except UserError as error:
+            say_error(error)
+
+
+def _select(name: str, label: str, options: list[str], upload_id: str, before: Choices, **more: Any) -> str:
+    """A choice about one file: as it was left, or the first of the options."""
+    at = options.index(before[name]) if before.get(name) in options else 0
+    return str(st.selectbox(label, options, at, key=f"{PREFIX}_{name}_{upload_id[:8]}", **more))
+
+
+def _reading_choices(upload_id: str, before: Choices) -> Choices:
     """What is detected can be overridden."""
     with st.expander("How the file is read", icon=":material/settings:"), st.grid(4, min_column_width=170):
-        encoding = st.selectbox("Encoding", ["auto", *tables.ENCODINGS], key=f"{PREFIX}_encoding", persist_state="session")
-        delimiter = st.selectbox(
-            "Delimiter",
-            ["auto", *tables.DELIMITERS],
-            format_func=lambda d: tables.DELIMITERS.get(d, d),
-            key=f"{PREFIX}_delimiter",
-            persist_state="session",
-        )
-        decimal = st.selectbox(
-            "Decimal sign",
-            ["auto", ".", ","],
-            format_func=lambda d: {".": "point", ",": "comma"}.get(d, d),
-            key=f"{PREFIX}_decimal",
-            persist_state="session",
-        )
-        dates = st.selectbox("Date format", ["auto", *DATE_FORMATS], key=f"{PREFIX}_dates", persist_state="session")
-    return {"encoding": encoding, "delimiter": delimiter, "decimal": decimal, "dates": dates}
+        names = {".": "point", ",": "comma"}
+        return {
+            "encoding": _select("encoding", "Encoding", ["auto", *tables.ENCODINGS], upload_id, before),
+            "delimiter": _select(
+                "delimiter", "Delimiter", ["auto", *tables.DELIMITERS], upload_id, before, format_func=lambda d: tables.DELIMITERS.get(d, d)
+            ),
+            "decimal": _select("decimal", "Decimal sign", ["auto", ".", ","], upload_id, before, format_func=lambda d: names.get(d, d)),
+            "dates": _select("dates", "Date format", ["auto", *DATE_FORMATS], upload_id, before),
+        }
 
 
 def _facts(profile: dict[str, Any]) -> None:
@@ -149,34 +162,32 @@ def _facts(profile: dict[str, Any]) -> None:
         st.dataframe(profile["head"], hide_index=True, alt="The first rows of the uploaded table")
 
 
-def _column_choices(profile: dict[str, Any], upload_id: str, reading: str) -> dict[str, Any]:
+def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, before: Choices) -> Choices:
     """Time, targets, covariates and, where something is wrong, the remedies."""
     with st.grid(3, min_column_width=230):
-        time = st.selectbox(
-            "Time",
-            [*(profile["times"] or ["auto"]), tidy.ROWS],
-            key=f"{PREFIX}_time",
-            persist_state="session",
-            help="The column of dates; row numbers if the rows are evenly spaced.",
-        )
+        times = [*(profile["times"] or ["auto"]), tidy.ROWS]
+        help = "The column of dates; row numbers if the rows are evenly spaced."
+        time = _select("time", "Time", times, upload_id, before, help=help)
         rest = [name for name in profile["columns"] if name != time]
         numbers = [name for name in profile["numbers"] if name in rest]
         targets = st.multiselect(
             "To forecast",
             rest,
-            default=numbers[:1],
+            default=[name for name in before.get("targets", []) if name in rest] or numbers[:1],
             max_selections=tidy.MAX_TARGETS,
             key=f"{PREFIX}_targets_{upload_id[:8]}",
             help="One or several columns of numbers, forecast together.",
         )
+        others = [name for name in numbers if name not in targets]
         covariates = st.multiselect(
             "Known in advance",
-            [name for name in numbers if name not in targets],
+            others,
+            default=[name for name in before.get("covariates", []) if name in others],
             max_selections=tidy.MAX_COVARIATES,
             key=f"{PREFIX}_covariates_{upload_id[:8]}",
             help="Columns whose future values are known: prices, holidays, plans. Rows after the end may hold them.",
         )
-    choices: dict[str, Any] = {"time": time, "targets": targets, "covariates": covariates}
+    choices: Choices = {"time": time, "targets": targets, "covariates": covariates}
     found: tidy.Findings = _from_worker("findings", upload_id, reading, json.dumps(choices))
     if found.problems:
         st.warning("\n".join(f"- {plain(problem)}" for _, problem in found.problems), icon=":material/report:")
@@ -186,10 +197,10 @@ def _column_choices(profile: dict[str, Any], upload_id: str, reading: str) -> di
             for kind in (kind for kind in REMEDIES if kind in kinds):
                 label, options = REMEDIES[kind]
                 field = "aggregate" if kind == "irregular" else kind
-                choices[field] = st.selectbox(label, list(options.keys()), format_func=options.__getitem__, key=f"{PREFIX}_remedy_{kind}")
+                choices[field] = _select(field, label, list(options), upload_id, before, format_func=options.__getitem__)
             if "irregular" in kinds:
                 steps = list(dict.fromkeys([found.step, "s", "min", "15min", "h", "D", "W-SUN", "MS", "QS", "YS"]))
-                choices["step"] = st.selectbox("Time step", steps, format_func=step_name, key=f"{PREFIX}_step")
+                choices["step"] = _select("step", "Time step", steps, upload_id, before, format_func=step_name)
     return choices
 
 

@@ -31,21 +31,18 @@ def _from_worker(function: str, upload_id: str, choices: str = "{}") -> Any:
 
 def data_block() -> Samples | None:
     """Let the visitor choose; returns the samples, or None with a sentence on the page."""
-    chosen = st.segmented_control(
-        "Dataset",
-        [*BUILTIN, DRAW, OWN],
-        format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
-        default="ring8",
-        required=True,
-        key=f"{PREFIX}_data",
-        bind="query-params",
+    chosen = config_form.data_choice(
+        PREFIX,
+        {name: entry.title for name, entry in BUILTIN.items()},
+        [DRAW, OWN],
+        label="Dataset",
         help="Ten datasets come with Manabi and need no network. Or draw a shape, or bring points or pictures.",
         on_change=_suit_settings,
-        label_visibility="collapsed",
+        default="ring8",
     )
     if chosen in BUILTIN:
-        st.caption(BUILTIN[str(chosen)].about)
-        samples = builtin(str(chosen))
+        st.caption(BUILTIN[chosen].about)
+        samples = builtin(chosen)
         _say(samples)
         return samples
     try:

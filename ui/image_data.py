@@ -24,20 +24,17 @@ PER_CLASS = 10  # pictures of a class that are shown
 
 def data_block() -> Pictures | None:
     """Let the visitor choose; returns the pictures, or None with a sentence on the page."""
-    chosen = st.segmented_control(
-        "Dataset",
-        [*(name for name in BUILTIN if BUILTIN[name].offered), OWN],
-        format_func=lambda name: BUILTIN[name].title if name in BUILTIN else name,
-        default="digits",
-        required=True,
-        key=f"{PREFIX}_data",
-        bind="query-params",
+    chosen = config_form.data_choice(
+        PREFIX,
+        {name: entry.title for name, entry in BUILTIN.items() if entry.offered},
+        [OWN],
+        label="Dataset",
         help="The first two come with Manabi and need no network. Or bring pictures of your own.",
         on_change=_suit_settings,
-        label_visibility="collapsed",
+        default="digits",
     )
     try:
-        found = builtin(str(chosen)) if chosen in BUILTIN else brought()
+        found = builtin(chosen) if chosen in BUILTIN else brought()
     except UserError as error:
         say_error(error)
         return None
@@ -46,7 +43,7 @@ def data_block() -> Pictures | None:
         return None
     if found:
         if chosen in BUILTIN:
-            st.caption(BUILTIN[str(chosen)].about)
+            st.caption(BUILTIN[chosen].about)
         _say(found)
     return found
 
