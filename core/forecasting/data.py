@@ -123,8 +123,8 @@ def load(folder: Path) -> Series:
             facts[key] = tuple(facts[key])
         series = Series(frame=frame, **facts)
         frame[[*series.targets, *series.covariates]].astype(np.float64)
-        if series.step != "row":
-            pd.tseries.frequencies.to_offset(series.step)
+        if series.step != "row" and pd.tseries.frequencies.to_offset(series.step) is None:
+            raise ValueError("no step")
         if not 0 <= int(series.season) <= MOST_ROWS or not all(0 <= int(row) < len(frame) for row in series.filled):
             raise ValueError("not of this series")
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):

@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from core import tables
 from core.errors import UserError
 from core.forecasting import tidy
 
+HOURS = pd.date_range("2024-03-30 09:00", periods=40, freq="h")
 MONTHS = pd.date_range("2020-01-01", periods=40, freq="MS")
 
 
@@ -258,3 +261,53 @@ def test_a_damaged_excel_or_parquet_file(noise, where):
         where %= len(content)
         content[where : where + len(noise)] = noise
         assert_table_or_sentence(bytes(content))
+
+
+@pytest.mark.parametrize(
+    ("cells", "first", "step"),
+    [
+        ([f"{t:%Y%m}" for t in MONTHS], MONTHS[0], "MS"),
+        ([f"{t.year}-{t.month}-{t.day}" for t in MONTHS], MONTHS[0], "MS"),
+        ([f"{t:%d.%m.%y}" for t in MONTHS], MONTHS[0], "MS"),
+        ([f"{t:%m/%d/%Y %I:%M %p}" for t in HOURS], HOURS[0], "h"),
+    ],
+    ids=["202401", "2024-1-5", "05.01.24", "AM and PM"],
+)
+def test_dates_as_other_programs_write_them(cells, first, step):
+    _, series = read("date;x\n" + "\n".join(f"{cell};{n % 7}" for n, cell in enumerate(cells)))
+    assert (series.frame.index[0], series.step, series.length) == (first, step, 40)
+
+
+@pytest.mark.parametrize("frequency", ["D", "W-SUN", "MS", "YS"])
+def test_stamps_with_one_utc_offset_keep_their_dates(frequency):
+    times = pd.date_range("1990-01-01", periods=40, freq=frequency)
+    cells = [f"{t:%Y-%m-%dT%H:%M:%S}+09:00" for t in times]
+    table, series = read("date,x\n" + "\n".join(f"{cell},{n % 7}" for n, cell in enumerate(cells)))
+    assert [str(day) for day in series.times().date] == [str(day) for day in times.date]
+    assert series.step == frequency
+    assert any("UTC+09:00" in str(fact) for fact in table.facts.values())
+
+
+def test_several_utc_offsets_are_said():
+    hours = pd.date_range("2024-03-30", periods=60, freq="h", tz="Europe/Berlin")  # +01:00, then +02:00
+    table, series = read("date,x\n" + "\n".join(f"{t.isoformat()},{n % 7}" for n, t in enumerate(hours)))
+    assert series.length == 60 and series.step == "h"
+    assert any("2 UTC offsets: taken as UTC" in str(fact) for fact in table.facts.values())
+    days = pd.date_range("2024-03-15", periods=40, freq="D", tz="Europe/Berlin")  # at midnight there: uneven in UTC
+    table, series = read("date,x\n" + "\n".join(f"{t.isoformat()},{n % 7}" for n, t in enumerate(days)))
+    assert series.length == 40 and series.step == "D" and str(series.frame.index[0])[:10] == "2024-03-15"
+    assert any("local clock" in str(fact) for fact in table.facts.values())
+
+
+def test_no_name_of_a_column_is_taken_twice():
+    out = io.BytesIO()
+    arrow = pyarrow.table([pyarrow.array(MONTHS), pyarrow.array(range(40)), pyarrow.array(range(40, 80))], names=["t", "a", "a"])
+    pyarrow.parquet.write_table(arrow, out)
+    assert list(tables.parse(out.getvalue()).frame) == ["t", "a", "a (2)"]
+    table = tables.parse(b"t,a,a,a (2)\n2020-01-01,1,2,3\n2020-01-02,2,3,4\n2020-01-03,2,3,4\n")
+    assert len(set(table.frame)) == 4 and table.frame.iloc[0].tolist()[1:] == [1, 2, 3]
+
+
+def test_the_first_bad_cell_is_found_between_decimal_commas():
+    assert tables.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20])) == (4, "2,x")
+    assert tables.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"])) is None

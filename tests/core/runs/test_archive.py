@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from core.errors import UserError
+from core.forecasting.config import ForecastingConfig
 from core.runs import archive, store
 
 EXAMPLE = "example-forecasting-airline-lstm"
@@ -122,3 +123,19 @@ def test_bombs_and_junk_are_refused(fresh_runs):
     ):
         with pytest.raises(UserError, match=words):
             archive.unpack(content)
+
+
+def test_settings_that_a_zip_does_not_say_are_the_defaults_and_are_written_down(packed, fresh_runs):
+    record = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("run.json"))
+    some = {name: value for name, value in record["config"].items() if value != getattr(ForecastingConfig(), name)}
+    assert some and some != record["config"]
+    run = store.read(archive.unpack(rezip(packed, {"run.json": json.dumps(record | {"config": some}).encode()})))
+    assert run.config == ForecastingConfig(**some).model_dump() == record["config"]
+
+
+@pytest.mark.parametrize("change", [{"step": "every full moon"}, {"step": None}, {"season": -1}, {"filled": [10**6]}, {"season": "x"}])
+def test_a_series_whose_facts_are_wrong_is_damaged(packed, fresh_runs, change):
+    facts = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("series.json"))
+    with pytest.raises(UserError, match="missing or damaged"):
+        archive.unpack(rezip(packed, {"series.json": json.dumps(facts | change).encode()}))
+    assert store.all_ids() == []

@@ -1,7 +1,11 @@
+import os
 import threading
 import time
 
-from core.runs import control
+import pytest
+
+from core.errors import UserError
+from core.runs import control, files
 
 
 def test_pause_step_resume_stop(tmp_path):
@@ -76,3 +80,21 @@ def test_a_run_that_starts_again_does_not_obey_the_last_stop(tmp_path):
     control.reset(tmp_path)
     assert control.Control(tmp_path).wait()
     assert control.wanted(tmp_path)["state"] == "running"
+
+
+def test_a_run_on_a_full_disk_can_still_be_stopped_and_a_fuller_one_says_so(tmp_path, monkeypatch):
+    files.reserve(tmp_path)
+    real = os.fsync
+
+    def full(descriptor):
+        if (tmp_path / files.RESERVE).exists():
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    control.ask(tmp_path, state="stopped")
+    assert control.wanted(tmp_path)["state"] == "stopped"
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(UserError, match="disk is full"):
+        control.ask(tmp_path, state="running")
+    assert control.wanted(tmp_path)["state"] == "stopped"

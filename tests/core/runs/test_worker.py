@@ -1,0 +1,73 @@
+"""What a worker writes of a run, and when."""
+
+import json
+
+import pytest
+import torch
+
+from core.forecasting.session import Session
+from core.progress import Checkpoint, Progress
+from core.runs import checkpoints, store, worker
+
+
+@pytest.mark.parametrize("at", [2, 9, 17])
+def test_a_run_whose_loss_is_no_number_keeps_the_weights_of_its_last_good_step(fresh_runs, small, monkeypatch, at):
+    config, data = small
+    taken, batch = [], Session.batch
+
+    def spoiled(session):
+        taken.append(1)
+        past, known, future = batch(session)
+        return past, known, future * float("nan") if len(taken) == at else future
+
+    monkeypatch.setattr(Session, "batch", spoiled)
+    run = store.create("forecasting", config, data, data="Airline passengers")
+    worker.train_here(run.id)
+    told = store.read(run.id)
+    assert told.status == "failed" and f"at step {at}" in told.note and "smaller learning rate" in told.note
+    assert store.checkpoint_step(run.id) == at - 1 == told.step
+    saved = checkpoints.read(store.folder(run.id))
+    assert saved and all(bool(tensor.isfinite().all()) for tensor in saved.tensors.values())
+
+
+def test_weights_that_are_no_numbers_do_not_replace_good_ones(fresh_runs, small, tmp_path):
+    recorder = worker.Recorder(tmp_path)
+    good, bad = (Checkpoint({"w": torch.tensor([1.0, value])}, {"step": step}) for step, value in ((1, 2.0), (2, float("inf"))))
+    recorder.last = Progress(1, 9, {}, checkpoint=lambda: good)
+    recorder.write_good()
+    recorder.last = Progress(2, 9, {}, checkpoint=lambda: bad)
+    recorder.write_good()
+    assert checkpoints.read(tmp_path).state["step"] == 1
+
+
+def test_moments_come_often_at_first_and_once_a_second_later(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
+    (tmp_path / "samples").mkdir()
+    recorder, taken = worker.Recorder(tmp_path), []
+    monkeypatch.setattr(recorder, "write_sample", lambda: taken.append(clock[0] - 100.0))
+    for step in range(3000):  # 30 s
+        clock[0] += 0.01
+        recorder.add(Progress(step + 1, 3000, {"train/loss": 1.0}, sample=dict))
+    gaps = [later - earlier for earlier, later in zip(taken, taken[1:], strict=False)]
+    assert sum(moment < 1.0 for moment in taken) >= 5
+    assert all(gap >= 0.99 for gap, moment in zip(gaps, taken, strict=False) if moment > 7.0)
+    assert len(taken) < 45
+
+
+def test_moments_that_are_dear_are_rare(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
+    recorder, taken = worker.Recorder(tmp_path), []
+
+    def dear():
+        taken.append(clock[0])
+        clock[0] += 0.5
+
+    monkeypatch.setattr(recorder, "write_sample", dear)
+    while clock[0] < 160.0:
+        clock[0] += 0.01
+        recorder.add(Progress(len(taken) + 1, 3000, {"train/loss": 1.0}, sample=dict))
+    assert len(taken) * 0.5 <= 60 * (worker.SAMPLE_SHARE + 0.02)
+    rows = [json.loads(line) for line in (tmp_path / store.METRICS).read_text().splitlines()]
+    assert len(rows) > 4000
