@@ -60,13 +60,14 @@ class Recorder:
         self.rows: list[str] = []
         self.last: Progress | None = None
         self.written = self.sampled = self.sample_cost = 0.0
-        self.began = self.saved = time.monotonic()
+        self.began, self.saved = 0.0, time.monotonic()
 
     def add(self, progress: Progress) -> None:
         """Take note of a step; write if it is time."""
         self.last = progress
         self.rows.append(json.dumps({"step": progress.step, **progress.metrics}))
         now = time.monotonic()
+        self.began = self.began or now  # of the first step: what was loaded before it is no part of the training
         if now - self.written >= WRITE_EVERY:
             self.write_rows()
             self.written = now

@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 
+from core import capabilities
 from core.errors import UserError
 from core.runs import files, store
 
@@ -107,3 +108,25 @@ def test_a_full_disk_refuses_a_new_run_in_words_and_leaves_nothing(fresh_runs, s
     with pytest.raises(UserError, match="disk is full"):
         store.create("forecasting", *small)
     assert store.all_ids() == []
+
+
+RECIPES = {  # example -> the preset it was trained with, and what was changed
+    "example-forecasting-airline-lstm": ("Airline passengers", {}),
+    "example-forecasting-airline-gru": ("Airline passengers", {"model": "gru"}),
+    "example-forecasting-airline-rnn": ("Airline passengers", {"model": "rnn"}),
+    "example-gan-collapse": ("Collapse", {}),
+    "example-gan-fashion": ("Fashion", {"steps": 5000}),
+    "example-gan-ring8": ("Ring of 8", {}),
+    "example-gridworld-frozenlake": ("FrozenLake, Q-learning", {}),
+    "example-image-cifar10": ("CIFAR-10", {}),
+    "example-image-digits": ("Digits", {}),
+    "example-image-fashion": ("Fashion, all of it", {}),
+}
+
+
+def test_every_example_can_be_trained_again_from_a_preset():
+    assert set(RECIPES) == {example for capability in capabilities.names() for example in store.examples(capability)}
+    for example, (preset, changes) in RECIPES.items():
+        run = store.read(example)
+        kind = capabilities.config_class(run.capability)
+        assert preset in kind.PRESETS and run.settings() == kind.from_preset(preset).updated(changes), example

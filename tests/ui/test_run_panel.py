@@ -1,0 +1,44 @@
+"""The time that a run has left, as the panel tells it."""
+
+import pytest
+
+from core.runs import store
+from ui import run_panel
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(run_panel.time, "time", lambda: now[0])
+    monkeypatch.setattr(run_panel.st, "session_state", {})
+    return now
+
+
+def told(clock, run, steps, seconds=1.0):
+    said = ""
+    for step in steps:
+        clock[0] += seconds
+        said = run_panel._time_left(run, step)
+    return said
+
+
+@pytest.fixture
+def running():
+    return store.read("example-forecasting-airline-lstm").model_copy(update={"status": "running", "total": 1000})
+
+
+def test_the_time_left_follows_the_speed_of_the_last_seconds(clock, running):
+    assert told(clock, running, [10]) == told(clock, running, [20]) == ""
+    assert told(clock, running, range(30, 210, 10)) == " · about 80 s left"  # 800 steps at 10 a second
+    assert told(clock, running, range(202, 240, 2)) == " · about 6 min left"  # slow motion: 762 steps at 2 a second
+
+
+def test_a_pause_is_no_part_of_the_speed(clock, running):
+    told(clock, running, range(10, 110, 10))
+    assert told(clock, running.model_copy(update={"status": "paused"}), [100] * 500) == ""
+    assert told(clock, running, [100]) == ""
+    assert told(clock, running, range(110, 200, 10)) == " · about 81 s left"
+
+
+def test_a_run_that_stands_still_promises_nothing(clock, running):
+    assert told(clock, running, [500] * 20) == ""
