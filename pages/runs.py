@@ -21,7 +21,7 @@ def table() -> None:
         key="runs_table",
         on_select="rerun",
         selection_mode="multi-row",
-        alt="Your runs: status, capability, settings that differ, final metrics",
+        alt="Your runs: status, capability, settings that differ, final metrics, verdict",
     )
     chosen = [current[row].id for row in event.selection.rows if row < len(current)]
     if chosen != st.session_state.get("runs_chosen", []):

@@ -17,6 +17,7 @@ from ui.run_panel import BADGES
 from ui.session import get_engine, guarded, reader, visitor
 from ui.words import plain, say_error
 
+UNPACKING = 60.0  # s that a worker may take: the weights of a zip are tried, too
 PAGES = Path(__file__).parents[1] / "pages"
 MAIN = (
     "val/accuracy",
@@ -42,7 +43,7 @@ def differing(runs: list[store.Run]) -> dict[str, dict[str, Any]]:
 
 
 def rows(runs: list[store.Run]) -> pd.DataFrame:
-    """One row a run: name, status, capability, settings that differ, final metrics, age."""
+    """One row a run: name, status, capability, settings that differ, final metrics, age, and the verdict on held-out data."""
     different = differing(runs)
     table = []
     for run in runs:
@@ -58,6 +59,7 @@ def rows(runs: list[store.Run]) -> pd.DataFrame:
                 "beats the simple way": ("yes" if result["beats"] else "no") if "beats" in result else "–",
                 "steps": run.step,
                 "started": _ago(run.created),
+                "verdict": result.get("sentence", "–"),
             }
         )
     return pd.DataFrame(table)
@@ -128,7 +130,7 @@ def bring_back() -> None:
         return
     try:
         with st.spinner("Checking the zip …"):
-            run_id = get_engine().call("core.runs.archive", "unpack", content=file.getvalue())
+            run_id = get_engine().call("core.runs.archive", "unpack", seconds=UNPACKING, content=file.getvalue())
     except UserError as error:
         say_error(error)
         return

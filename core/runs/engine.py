@@ -66,6 +66,7 @@ class Engine:
         self.lock = threading.RLock()
         self.waiting: list[str] = []  # run ids in the order in which they were asked for
         self.running: dict[str, Any] = {}  # run id -> Dask future
+        self.ended_by_hand: set[str] = set()  # of these, the ones whose process was ended on a visitor's wish
         self._facts: dict[str, Any] | None = None
         self._warm = False
         self.id = secrets.token_hex(8)
@@ -210,6 +211,7 @@ class Engine:
             with self.lock:
                 if self.running.get(run_id) is future:
                     del self.running[run_id]
+            self.ended_by_hand.discard(run_id)
         if self.alive():
             self._dispatch()
 
@@ -220,13 +222,16 @@ class Engine:
             return
         if self._out_of_memory(run.pid):
             why = "It needed more memory than a worker has. A smaller network, window or batch needs less."
+        elif run_id in self.ended_by_hand:
+            why = "It did not answer, so its process was ended, as you asked."
         else:
             why = "The process that trained it was killed or crashed."
             log.event("worker_died", run=run_id, pid=run.pid, error=type(error).__name__)
         if run.active:
             step = store.checkpoint_step(run_id)
             kept = f" What it had learned up to step {step:,} is kept." if step else ""
-            store.change(run_id, status="failed", note=why + kept, ended=time.time(), result="failed")
+            status: store.Status = "stopped" if run_id in self.ended_by_hand else "failed"
+            store.change(run_id, status=status, note=why + kept, ended=time.time(), result="failed")
         else:
             store.change(run_id, result="failed", note=f"The verdict is missing: {why[0].lower()}{why[1:]}")
 
@@ -290,6 +295,7 @@ class Engine:
         """End the worker of a run that does not answer; the nanny starts a new one."""
         address = store.read(run_id).worker
         if run_id in self.running and address:
+            self.ended_by_hand.add(run_id)
             self.client.run(_kill, workers=[address], nanny=True)
 
     # short calls

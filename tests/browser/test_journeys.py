@@ -77,6 +77,8 @@ def test_headers_cookie_and_readiness(server, page):
     wait_for(lambda: json.loads(urllib.request.urlopen(f"{server.url}/readyz").read())["ready"], 30)
     response = page.goto(server.url)
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "same-origin"
+    assert "object-src 'none'" in response.headers["content-security-policy"] and "geolocation=()" in response.headers["permissions-policy"]
     cookie = next(c for c in page.context.cookies() if c["name"] == "manabi_visitor")
     assert cookie["httpOnly"] and cookie["sameSite"] == "Lax" and not cookie["secure"] and len(cookie["value"]) > 20
     behind = urllib.request.Request(server.url, headers={"X-Forwarded-Proto": "https"})
@@ -114,6 +116,11 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
     other.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
     other.context.close()
     assert page.errors == []
+
+    log = server.log.read_text()
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {"server_started", "engine_ready", "run_started", "run_ended"} <= {event["event"] for event in events}
+    assert "sales" not in log and "01/2015" not in log  # nothing of what was uploaded
 
 
 def test_live_plots_keep_their_node_and_the_visitors_zoom(server, page):

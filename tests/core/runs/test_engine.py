@@ -262,7 +262,7 @@ def test_a_worker_that_does_not_answer_is_killed(own_engine, waiting):
     control.ask(store.folder(run_id), state="stopped")
     own_engine.kill(run_id)
     run = waiting(lambda: (r := own_engine.look(run_id)).settled and r)
-    assert run.status == "failed"
+    assert run.status == "stopped" and "did not answer" in run.note and "is kept" in run.note
     again = begin(own_engine, ForecastingConfig(window=12, horizon=6, hidden_size=4, steps=20))
     assert waiting(lambda: own_engine.look(again).status == "finished")
 
