@@ -9,18 +9,21 @@ import streamlit as st
 from core.gridworld.env import world_of
 from core.runs import store
 from ui import board, gan_views
-from ui.charts import finished
+from ui.charts import Chart, axis
 from ui.charts_forecasting import forecast_chart
 from ui.charts_gan import LAYERS
 from ui.forecasting_data import builtin_series
+from ui.live_plot import live_plot
 from ui.session import engine_if_started, visitor
-from ui.sheets import grey, png, sheet
+from ui.sheets import film, grey, sheet
 from ui.words import plain
 
 st.title("Manabi", icon=":material/neurology:")
 st.markdown("##### Bring your own data. Train a network while you watch. See inside it, and whether it was worth it.")
 
 PAGES = Path(__file__).parent
+MOMENTS = 8  # of a training that are played
+FILM = 240  # pixels a side of a film, at least
 
 
 def card(capability: str, title: str, icon: str, text: str, sentence: str, draw: Callable[[], None]) -> None:
@@ -36,43 +39,45 @@ def card(capability: str, title: str, icon: str, text: str, sentence: str, draw:
             st.page_link(PAGES / f"{capability}.py", label=f"Open {title}", icon=":material/arrow_forward:")
 
 
+@st.cache_data(show_spinner=False)
+def moments(example: str) -> list[tuple[int, dict[str, np.ndarray]]]:
+    """Some moments of an example's training: its step, and what was kept of it."""
+    steps = store.sample_steps(example)
+    return [(steps[n], store.sample(example, steps[n])) for n in sorted({round(n) for n in np.linspace(0, len(steps) - 1, MOMENTS)})]
+
+
 def forecasting() -> None:
-    """What an LSTM forecasts."""
+    """How an LSTM learns to forecast the validation part, and what it then forecasts of the test part."""
     data = builtin_series("airline")
-    finished(
-        lambda: forecast_chart(
-            data.times(),
-            data.values()[:, 0],
-            airline["origins"][-1],
-            np.array(airline["forecasts"]["network"])[:, 0],
-            title="Airline passengers, forecast three years ahead",
-        ),
-        key="home_forecasting",
-        stamp="home",
-        alt=str(airline["sentence"]),
-    )
+
+    def chart(begin: int, forecast: np.ndarray, title: str) -> Chart:
+        made = forecast_chart(data.times(), data.values()[:, 0], begin, forecast, title=title, before=72, revision="home")
+        axis(made, "yaxis", range=[0, 1.25 * float(data.values().max())])
+        return made
+
+    known = [(step, sample) for step, sample in moments("example-forecasting-airline-lstm") if not sample["refit"].any()]
+    learning = [chart(int(sample["origin"][0]), sample["forecast"][:, 0], f"Learning: step {step}") for step, sample in known]
+    end = chart(airline["origins"][-1], np.array(airline["forecasts"]["network"])[:, 0], "Airline passengers, forecast three years ahead")
+    live_plot(end, key="home_forecasting", before=learning)
 
 
 def gan() -> None:
-    """What a generator makes, and what the discriminator thinks of it."""
+    """How a generator spreads its samples over eight clusters, and what the discriminator thinks of them."""
     run = store.read("example-gan-ring8")
-    sample = store.sample(run.id, store.sample_steps(run.id)[-1])
-    finished(
-        lambda: gan_views.picture_of(run, sample, list(LAYERS[:3]), "Eight clusters, made out of noise"),
-        key="home_gan",
-        stamp="home",
-        alt=str(ring["sentence"]),
-    )
+    frames = [
+        gan_views.picture_of(run, sample, list(LAYERS[:3]), f"Eight clusters, made out of noise: round {step:,}")
+        for step, sample in moments(run.id)
+    ]
+    live_plot(frames[-1], key="home_gan", before=frames[:-1])
 
 
 def image() -> None:
-    """What a small network sees in a handwritten digit, layer by layer."""
-    run = store.read("example-image-digits")
-    sample = store.sample(run.id, store.sample_steps(run.id)[-1])
-    names = sorted(name for name in sample if name.startswith("maps."))[1:4]
-    for column, name in zip(st.columns(len(names)), names, strict=True):
-        maps = sample[name].astype(np.float32)[:16]
-        column.image(png(sheet(grey(maps), 4), max(1, 160 // (4 * maps.shape[1]))), caption=name[8:])
+    """What a small network sees in a shoe, layer by layer, while it learns."""
+    kept = [sample for _, sample in moments("example-image-fashion")]
+    layers = {"maps.00.conv1": "the first layer: edges", "maps.03.pool1": "further in: parts", "maps.07.conv4": "near the end: the gist"}
+    for column, (name, caption) in zip(st.columns(len(layers)), layers.items(), strict=True):
+        sheets = [sheet(grey(sample[name].astype(np.float32)[:9]), 3) for sample in kept]
+        column.image(film(sheets, -(-FILM // sheets[0].width)), caption=caption)
 
 
 def gridworld() -> None:
@@ -86,7 +91,7 @@ def gridworld() -> None:
 
 
 airline, ring = store.result("example-forecasting-airline-lstm") or {}, store.result("example-gan-ring8") or {}
-lake, digits = store.result("example-gridworld-frozenlake") or {}, store.result("example-image-digits") or {}
+lake, clothes = store.result("example-gridworld-frozenlake") or {}, store.result("example-image-fashion") or {}
 card(
     "forecasting",
     "Forecasting",
@@ -111,7 +116,7 @@ card(
     ":material/image_search:",
     "Recognise a photo at once. Teach a network classes of your own, follow one number down to the multiply, and learn which "
     "explanations of its answers can be trusted.",
-    str(digits["sentence"]),
+    str(clothes["sentence"]),
     image,
 )
 card(

@@ -1,11 +1,13 @@
 """Plotly figures that change in place: no flicker, and the visitor's zoom, hover and legend clicks stay.
 
 `st.plotly_chart` builds a new plot at each update. This component keeps one and hands it each new figure
-through `Plotly.react`. It draws in Streamlit's theme; whatever the figure itself says comes first.
+through `Plotly.react`. Several figures play one after the other, as a film that ends with the last. It draws in
+Streamlit's theme; whatever the figure itself says comes first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ BUNDLE = next(Path(st.__file__).parent.glob("static/static/js/PlotlyChart.*.js")
 _PACKAGE = components_v1.declare_component("plotlyjs", path=Path(plotly.__file__).with_name("package_data"))
 
 _JS = """
+const BEAT = 700, REST = 3000, TIMES = 3;                // ms a figure of a film stays, and its last one; how often it plays
 const plots = new WeakMap();                             // the element that Streamlit gives us -> our plot in it
 let plotly;                                              // the promise of Plotly.js, one for all plots
 
@@ -53,17 +56,20 @@ export default function ({ parentElement, data }) {      // called at mount, for
     div.style.height = '100%';
     const size = new ResizeObserver(() => div._fullLayout && div.offsetWidth && Plotly.Plots.resize(div));
     size.observe(div);
-    plots.set(parentElement, plot = { div, size, updates: 0 });
+    plots.set(parentElement, plot = { div, size, updates: 0, beat: 0 });
   }
   const draw = () => {
     clearTimeout(plot.later);
     if (!parentElement.isConnected) return;
     if (plot.div._dragging) return plot.later = setTimeout(draw, 100);    // never under the visitor's hand
-    const figure = JSON.parse(new TextDecoder().decode(data));            // afresh: Plotly writes into what it gets
+    const figures = JSON.parse(new TextDecoder().decode(data)), last = figures.length - 1;  // afresh: Plotly writes into what it gets
+    const film = last > 0 && plot.beat < TIMES * figures.length && !matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const at = film ? plot.beat++ % figures.length : last, figure = figures[at];
     Plotly.react(plot.div, figure.data, { uirevision: true, ...figure.layout, template: template(parentElement), autosize: true },
       { displaylogo: false });
     Object.assign(plot.div, { role: 'figure', ariaLabel: figure.layout.title?.text ?? '' });
     plot.div.dataset.updates = ++plot.updates;           // for tests
+    if (film) plot.later = setTimeout(draw, at === last ? REST : BEAT);
   };
   (plotly ??= load()).then(draw, error => { plotly = null; console.error(error); });
   return () => {
@@ -77,6 +83,9 @@ export default function ({ parentElement, data }) {      // called at mount, for
 _mount = st.components.v2.component("live_plot", js=_JS.replace("BUNDLE", BUNDLE).replace("PACKAGE", _PACKAGE.name), isolate_styles=False)
 
 
-def live_plot(chart: dict[str, Any], key: str) -> None:
-    """Show a chart (`charts.Chart`) that changes often. Another `layout.uirevision` (a run id) starts with a fresh view."""
-    _mount(key=key, data=to_json_plotly(chart).encode(), height=chart["layout"]["height"])
+def live_plot(chart: dict[str, Any], key: str, *, before: Sequence[dict[str, Any]] = ()) -> None:
+    """Show a chart (`charts.Chart`) that changes often. Another `layout.uirevision` (a run id) starts with a fresh view.
+
+    before: charts that are played first, three times; not where the visitor's system asks for little motion.
+    """
+    _mount(key=key, data=to_json_plotly([*before, chart]).encode(), height=chart["layout"]["height"])

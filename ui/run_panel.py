@@ -132,6 +132,9 @@ def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: 
         st.caption("You are watching a run of somebody else.")
     elif not store.is_example(run.id):
         _after(run, key, mine)
+        if mine and run.result == "pending":
+            help = "The weights stay, and what has been learned; only the comparison with the simple ways is left out."
+            st.button("Skip the verdict", key=f"{key}_skip", icon=":material/fast_forward:", help=help, on_click=_kill, args=(run.id,))
     curves = reader(run.id).read()
     if run.settled and not curves:
         st.caption("It ended before its first step, so there is nothing to draw.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+FILM_BEAT, FILM_REST = 700, 3000  # ms that a picture of a film stays, and the last one
 
 
 def sheet(pictures: np.ndarray, columns: int = 8, gap: int = 1) -> Image.Image:
@@ -23,6 +26,16 @@ def png(picture: Image.Image, zoom: int = 1) -> bytes:
     """A picture as PNG, each pixel `zoom` times as large."""
     buffer = io.BytesIO()
     picture.resize((picture.width * zoom, picture.height * zoom), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def film(pictures: Sequence[Image.Image], zoom: int = 1) -> bytes:
+    """Pictures one after the other as a GIF that plays three times and ends with the last."""
+    buffer = io.BytesIO()
+    size = (pictures[0].width * zoom, pictures[0].height * zoom)
+    first, *others = (picture.resize(size, Image.Resampling.NEAREST) for picture in pictures)
+    times = [FILM_BEAT] * len(others) + [FILM_REST]
+    first.save(buffer, "GIF", save_all=True, append_images=others, duration=times, loop=2)  # two times more
     return buffer.getvalue()
 
 

@@ -223,7 +223,7 @@ class Engine:
         if self._out_of_memory(run.pid):
             why = "It needed more memory than a worker has. A smaller network, window or batch needs less."
         elif run_id in self.ended_by_hand:
-            why = "It did not answer, so its process was ended, as you asked."
+            why = "Its process was ended, as you asked."
         else:
             why = "The process that trained it was killed or crashed."
             log.event("worker_died", run=run_id, pid=run.pid, error=type(error).__name__)

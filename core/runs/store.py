@@ -255,7 +255,8 @@ def dataset(run_id: str) -> Any:
 
 def write_sample(path: Path, step: int, arrays: dict[str, np.ndarray]) -> None:
     """Keep what a step looked like; thins out the history evenly when it grows long."""
-    files.write_whole(path / "samples" / f"{step:08d}.safetensors", save(arrays))
+    ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # memory is saved as it lies
+    files.write_whole(path / "samples" / f"{step:08d}.safetensors", save(ordered))
     kept = sorted((path / "samples").glob("*.safetensors"))
     if len(kept) > MOST_SAMPLES:
         steps = [int(other.stem) for other in kept]

@@ -47,7 +47,15 @@ def test_a_deep_link_is_the_first_request_of_a_fresh_server(tmp_path, page):
 def test_home_leads_to_a_capability(server, page):
     page.goto(server.url)
     page.get_by_role("heading", name="Manabi").wait_for()
-    page.locator(".js-plotly-plot").first.wait_for()  # the live miniature
+    miniature = page.locator(".js-plotly-plot").first
+    miniature.wait_for()
+    seen = {miniature.get_attribute("aria-label")}
+    page.locator(".js-plotly-plot[aria-label^='Airline passengers']").wait_for()  # the film comes to its end
+    assert seen < {miniature.get_attribute("aria-label"), *seen} and all(title.startswith("Learning: step") for title in seen)
+    still = page.context.browser.new_context(reduced_motion="reduce").new_page()
+    still.goto(server.url)
+    still.locator(".js-plotly-plot[aria-label^='Airline passengers'][data-updates='1']").wait_for()
+    still.context.close()
     page.get_by_role("link", name="Open Forecasting").click()
     page.get_by_role("heading", name="Forecasting", level=1).wait_for()
     assert page.errors == []

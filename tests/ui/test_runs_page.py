@@ -124,7 +124,7 @@ def test_a_run_that_does_not_answer_to_stop_can_be_ended(app):
         except ProcessLookupError:
             process = 0
     run = wait_for(lambda: (now := store.read(run_id)).settled and now)
-    assert run.status == "stopped" and "did not answer" in run.note and "is kept" in run.note
+    assert run.status == "stopped" and "as you asked" in run.note and "is kept" in run.note
     assert store.checkpoint_step(run_id) > 0
     page.run()
     assert not page.exception

@@ -262,8 +262,15 @@ def test_a_worker_that_does_not_answer_is_killed(own_engine, waiting):
     control.ask(store.folder(run_id), state="stopped")
     own_engine.kill(run_id)
     run = waiting(lambda: (r := own_engine.look(run_id)).settled and r)
-    assert run.status == "stopped" and "did not answer" in run.note and "is kept" in run.note
-    again = begin(own_engine, ForecastingConfig(window=12, horizon=6, hidden_size=4, steps=20))
+    assert run.status == "stopped" and "as you asked" in run.note and "is kept" in run.note
+    few = ForecastingConfig(window=12, horizon=6, hidden_size=4, steps=20)
+    weekly = begin(own_engine, few, data=builtin("co2"))  # exponential smoothing of 52 seasons takes seconds
+    waiting(lambda: own_engine.look(weekly).result == "pending")
+    own_engine.kill(weekly)
+    run = waiting(lambda: (r := own_engine.look(weekly)).settled and r)
+    assert (run.status, run.result) == ("finished", "failed") and "verdict is missing" in run.note and "as you asked" in run.note
+    assert own_engine.call("core.forecasting.predict", "forecast", run_id=weekly)["quantiles"]
+    again = begin(own_engine, few)
     assert waiting(lambda: own_engine.look(again).status == "finished")
 
 

@@ -130,3 +130,13 @@ def test_every_example_can_be_trained_again_from_a_preset():
         run = store.read(example)
         kind = capabilities.config_class(run.capability)
         assert preset in kind.PRESETS and run.settings() == kind.from_preset(preset).updated(changes), example
+
+
+def test_a_sample_comes_back_as_it_was_however_it_lies_in_memory(run):
+    maps = np.arange(2 * 3 * 4, dtype=np.float16).reshape(2, 3, 4)
+    last = np.ascontiguousarray(maps.transpose(1, 2, 0)).transpose(2, 0, 1)  # channels last, as a GPU or bfloat16 likes it
+    assert not last.flags["C_CONTIGUOUS"] and (last == maps).all()
+    given = {"maps": last, "some": maps[:, ::2], "step": np.array(7)}
+    store.write_sample(store.folder(run.id), 5, given)
+    back = store.sample(run.id, 5)
+    assert {name: value.tolist() for name, value in back.items()} == {name: value.tolist() for name, value in given.items()}
