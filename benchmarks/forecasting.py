@@ -151,6 +151,7 @@ CANDIDATES: dict[str, list[Any]] = {
     "dropout": [0.0, 0.2, 0.4],
     "weight_decay": [0.0, 0.1, 0.3, 1.0],
     "validation_size": [12, 18, 24],
+    "refit": [False, True],
 }
 
 

@@ -243,8 +243,7 @@ def without_notes(content: bytes) -> bytes:
             except UserError:
                 kept = b""
             changed |= kept != raw
-            packed = zipfile.ZIP_STORED if entry.compress_type == zipfile.ZIP_STORED or kept != raw else zipfile.ZIP_DEFLATED
-            clean.writestr(entry.filename, kept, packed)
+            clean.writestr(entry.filename, kept, entry.compress_type if kept == raw else zipfile.ZIP_STORED)
     return buffer.getvalue() if changed else content
 
 

@@ -116,6 +116,8 @@ def _read_style(text: pd.Series, style: str) -> pd.Series | None:
             if not filled.str.fullmatch(rf"\d{{{digits}}}").all():
                 return None
             return pd.to_datetime(pd.to_numeric(text), unit="s" if digits == 10 else "ms")
+        if style == "%Y%m%d" and not filled.str.fullmatch(r"\d{8}").all():
+            return None
         if style == "%Y%m" and not filled.str.fullmatch(r"(1[5-9]\d\d|2[01]\d\d)(0[1-9]|1[0-2])").all():
             return None
         if style == "%Y" and not filled.str.fullmatch(r"1[5-9]\d\d|2[01]\d\d").all():

@@ -40,6 +40,7 @@ _MAGIC = {
     b"RIFF": "a sound or a picture",
 }
 NEARLY = 0.8  # share of a column's cells that are numbers, above which the others are told
+LOOK = 1000  # cells by which a column is judged at first sight
 _TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
 
 
@@ -55,6 +56,10 @@ class Table:
     frame: pd.DataFrame
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def decimal(self) -> str:
+        """The decimal sign that numbers were read with."""
+        return "," if self.facts.get("decimal sign") == "comma" else "."
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
@@ -88,8 +93,9 @@ def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", de
             raise UserError("A cell of this file is longer than any number or name is. Is it a table?") from None
     _check_size(frame)
     frame, more = _name_columns(frame)
-    frame, kinds = _type_columns(frame, dates, "," if facts.get("decimal sign") == "comma" else ".")
-    return Table(frame, facts | kinds, (*notes, *more, *_nearly_numbers(frame)))
+    table = Table(frame, facts)
+    frame, kinds = _type_columns(frame, dates, table.decimal())
+    return Table(frame, facts | kinds, (*notes, *more, *_nearly_numbers(frame, table.decimal())))
 
 
 # the three kinds of file
@@ -332,10 +338,23 @@ def _numbers(column: pd.Series, decimal: str) -> pd.Series:
     """A column as float64 if every cell that says something is a number, else as it is."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
-    text = column.astype("string").str.strip()
-    text = text.mask(text.isin(MISSING))
+    if _share(column, decimal) < 0.5:  # of text, a look at some cells is enough
+        return column.astype("object")
+    text = _said(column)
     numbers = _as_numbers(text, decimal)
     return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
+
+
+def _said(column: pd.Series) -> pd.Series:
+    """Cells as text, NA for those that say nothing."""
+    text = column.astype("string").str.strip()
+    return text.mask(text.isin(MISSING))
+
+
+def _share(column: pd.Series, decimal: str) -> float:
+    """Which share of the first cells that say something are numbers."""
+    some = _said(column.dropna().iloc[:LOOK]).dropna()
+    return float(_as_numbers(some, decimal).notna().mean()) if len(some) else 1.0
 
 
 def _as_numbers(text: pd.Series, decimal: str) -> pd.Series:
@@ -350,28 +369,26 @@ def _as_numbers(text: pd.Series, decimal: str) -> pd.Series:
     return pd.to_numeric(plain, errors="coerce").astype("float64")
 
 
-def _nearly_numbers(frame: pd.DataFrame) -> list[str]:
-    """What must be said of columns that would be numbers but for a few cells."""
-    notes = []
+def _nearly_numbers(frame: pd.DataFrame, decimal: str) -> list[str]:
+    """What must be said of columns that would be numbers but for a few cells, or with the other decimal sign."""
+    notes: list[str] = []
     for name in map(str, frame.columns):
         column = frame[name]
-        if column.dtype != object or not column.notna().any():
+        if column.dtype != object or not column.notna().any() or len(notes) == 4:
             continue
-        text = column.astype("string").str.strip()
-        text = text.mask(text.isin(MISSING))
-        share = max(float(_as_numbers(text, decimal).notna().sum()) for decimal in ".,") / max(1, int(text.notna().sum()))
-        bad = first_bad_cell(column)
-        if share > NEARLY and bad:
-            notes.append(f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text.")
-    return notes[:4]
+        other, sign = (".", "point") if decimal == "," else (",", "comma")
+        if _share(column, decimal) > NEARLY:
+            bad = first_bad_cell(column, decimal)
+            notes += [f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text."] if bad else []
+        elif _share(column, other) > NEARLY:
+            notes.append(f"Column '{name}' would be numbers with a decimal {sign}: so far it is taken as text.")
+    return notes
 
 
-def first_bad_cell(column: pd.Series) -> tuple[int, str] | None:
-    """Row (1 = the first after the header) and text of the first cell that is not a number."""
-    text = column.astype("string").str.strip()
-    text = text.mask(text.isin(MISSING))
-    point, comma = (_as_numbers(text, decimal).isna() & text.notna() for decimal in ".,")
-    bad = np.flatnonzero((point if point.sum() <= comma.sum() else comma).to_numpy())
+def first_bad_cell(column: pd.Series, decimal: str) -> tuple[int, str] | None:
+    """Row (1 = the first after the header) and text of the first cell that is not a number with this decimal sign."""
+    text = _said(column)
+    bad = np.flatnonzero((_as_numbers(text, decimal).isna() & text.notna()).to_numpy())
     return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None
 
 

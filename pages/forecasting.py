@@ -85,6 +85,7 @@ explain.curves(METRICS)
 
 if shown.result == "ready":
     forecasting_views.verdict(shown)
+if shown.settled:
     with st.expander("How the forecast took shape", icon=":material/history:", on_change="rerun") as scrubber:
         if scrubber.open:
             forecasting_views.history(shown)

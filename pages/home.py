@@ -1,5 +1,6 @@
 """What Manabi is: a card per capability with a small live picture of it, and the way in."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ui.charts_gan import LAYERS
 from ui.forecasting_data import builtin_series
 from ui.live_plot import live_plot
 from ui.session import engine_if_started, visitor
-from ui.sheets import film, grey, sheet
+from ui.sheets import film, grey, png, sheet
 from ui.words import plain
 
 st.title("Manabi", icon=":material/neurology:")
@@ -71,13 +72,24 @@ def gan() -> None:
     live_plot(frames[-1], key="home_gan", before=frames[:-1])
 
 
+@st.cache_data(show_spinner=False)
+def maps_of(example: str, layer: str) -> tuple[str, str]:
+    """Nine maps of a layer while it learns: as a film and as its last picture, both in base64."""
+    sheets = [sheet(grey(sample[layer].astype(np.float32)[:9]), 3) for _, sample in moments(example)]
+    zoom = -(-FILM // sheets[0].width)
+    return b64encode(film(sheets, zoom)).decode(), b64encode(png(sheets[-1], zoom)).decode()
+
+
 def image() -> None:
     """What a small network sees in a shoe, layer by layer, while it learns."""
-    kept = [sample for _, sample in moments("example-image-fashion")]
     layers = {"maps.00.conv1": "the first layer: edges", "maps.03.pool1": "further in: parts", "maps.07.conv4": "near the end: the gist"}
-    for column, (name, caption) in zip(st.columns(len(layers)), layers.items(), strict=True):
-        sheets = [sheet(grey(sample[name].astype(np.float32)[:9]), 3) for sample in kept]
-        column.image(film(sheets, -(-FILM // sheets[0].width)), caption=caption)
+    for column, (layer, caption) in zip(st.columns(len(layers)), layers.items(), strict=True):
+        moving, still = maps_of("example-image-fashion", layer)
+        column.html(
+            f'<figure style="margin:0"><picture><source media="(prefers-reduced-motion: reduce)" srcset="data:image/png;base64,{still}">'
+            f'<img src="data:image/gif;base64,{moving}" alt="Nine maps of a shoe, {caption}" style="width:100%;border-radius:8px">'
+            f'</picture><figcaption style="font-size:0.875rem;opacity:0.6;text-align:center">{caption}</figcaption></figure>'
+        )
 
 
 def gridworld() -> None:

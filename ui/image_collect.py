@@ -142,9 +142,9 @@ def _keep_choices(upload_id: str, choices: Choices) -> None:
     """With the upload, so that they are there after F5."""
     now = f"{PREFIX}_choices_{upload_id}_now"
     if st.session_state[now] != choices:
-        st.session_state[now] = choices
         try:
             uploads.annotate(upload_id, visitor(), json.dumps(choices))
+            st.session_state[now] = choices
         except UserError as error:
             say_error(error)
 

@@ -25,7 +25,7 @@ BADGES: dict[str, tuple[str, Any, str]] = {
     "failed": ("Failed", "red", ":material/error:"),
     "interrupted": ("Interrupted", "orange", ":material/power_off:"),
 }
-PACE = 12  # beats from which the time left is told
+PACE = 12.0  # s from which the time left is told, longer if a step takes longer
 STUCK_AFTER = 5.0  # s without an answer to Stop, after which "End it" is offered
 
 Draw = Callable[[store.Run, dict[str, Curve]], None]
@@ -133,7 +133,7 @@ def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: 
     elif not store.is_example(run.id):
         _after(run, key, mine)
         if mine and run.result == "pending":
-            help = "The weights stay, and what has been learned; only the comparison with the simple ways is left out."
+            help = "The weights stay and can be used. The comparison with the simple ways is left out, and can't be made later."
             st.button("Skip the verdict", key=f"{key}_skip", icon=":material/fast_forward:", help=help, on_click=_kill, args=(run.id,))
     curves = reader(run.id).read()
     if run.settled and not curves:
@@ -166,11 +166,12 @@ def _time_left(run: store.Run, step: int) -> str:
         return ""
     beats = st.session_state.setdefault(seen, [])  # of the last seconds, so that a pause or another speed is soon forgotten
     beats.append((time.time(), step))
-    del beats[:-PACE]
-    done = step - beats[0][1]
-    if len(beats) < 3 or done < 1:
+    while time.time() - beats[0][0] > PACE and step > beats[1][1]:
+        del beats[0]
+    done, passed = step - beats[0][1], time.time() - beats[0][0]
+    if passed < 2 or done < 1:
         return ""
-    seconds = (beats[-1][0] - beats[0][0]) / done * (run.total - step)
+    seconds = passed / done * (run.total - step)
     return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"
 
 

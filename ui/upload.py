@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import UserError
+from core.errors import CallFailed, UserError
 from core.runs import uploads
 from ui.session import get_engine, link, linked
 from ui.words import plain, say_error
@@ -16,8 +16,16 @@ from ui.words import plain, say_error
 SECONDS = 60.0  # that a worker may take to go through a large zip
 
 
-def _cleaned(content: bytes) -> bytes:
-    found: bytes = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
+def _cleaned(content: bytes, alone: bool) -> bytes:
+    """What is kept of a file. Of several, one that can't be opened is kept empty: whoever reads them names it."""
+    try:
+        found: bytes = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
+    except CallFailed:
+        raise
+    except UserError:
+        if alone:
+            raise
+        return b""
     return found
 
 
@@ -70,7 +78,7 @@ def uploader(
     try:
         title = PurePath(files[0].name).name if len(files) == 1 else f"{len(files)} files"
         with st.spinner("Reading …", show_time=True):
-            contents = [_cleaned(file.getvalue()) if clean else file.getvalue() for file in files]
+            contents = [_cleaned(file.getvalue(), alone=len(files) == 1) if clean else file.getvalue() for file in files]
         if bundle and len(files) > 1:
             content = bundle({f"{n} {PurePath(file.name).name}": part for n, (file, part) in enumerate(zip(files, contents, strict=True))})
         else:

@@ -25,6 +25,7 @@ class ForecastingConfig(Config):
             "transform": "square root",
             "difference": "last season and trend",
             "weight_decay": 1.0,
+            "refit": False,
             "learning_rate": 0.01,
             "steps": 200,
             "patience": 8,

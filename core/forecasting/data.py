@@ -123,11 +123,11 @@ def load(folder: Path) -> Series:
             facts[key] = tuple(facts[key])
         series = Series(frame=frame, **facts)
         frame[[*series.targets, *series.covariates]].astype(np.float64)
-        if series.step != "row" and pd.tseries.frequencies.to_offset(series.step) is None:
-            raise ValueError("no step")
-        if not 0 <= int(series.season) <= MOST_ROWS or not all(0 <= int(row) < len(frame) for row in series.filled):
+        whole = type(series.season) is int and all(type(row) is int for row in series.filled)
+        step = 1 if series.step == "row" else getattr(pd.tseries.frequencies.to_offset(series.step), "n", 0)
+        if not whole or step < 1 or not 0 <= series.season <= MOST_ROWS or not all(0 <= row < len(frame) for row in series.filled):
             raise ValueError("not of this series")
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException):
         raise UserError("The dataset of this run is missing or damaged.") from None
     return series
 

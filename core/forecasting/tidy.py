@@ -252,7 +252,7 @@ def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...
 def _check_numbers(table: tables.Table, name: str) -> None:
     column = table.frame[name]
     if column.dtype.kind != "f":
-        bad = tables.first_bad_cell(column)
+        bad = tables.first_bad_cell(column, table.decimal())
         if bad:
             raise UserError(f"Row {bad[0]:,}, column '{name}': '{bad[1]}' is not a number.")
         raise UserError(f"Column '{name}' does not hold numbers.")
@@ -308,15 +308,21 @@ def _fill(
     if not known.any():
         raise UserError("No row has a value in every target column.")
     first, last = np.flatnonzero(known)[[0, -1]]
-    ahead = covariates and frame.iloc[last + 1 :][list(covariates)].notna().all(axis=1).all()
+    after = frame.iloc[last + 1 :][list(covariates)].notna()
+    ahead = bool(covariates) and len(after) > 0 and bool(after.all(axis=None))
     notes = []
     if first:
         notes.append(f"{_count(int(first), 'row')} before the first complete value: left out.")
     if not ahead and last + 1 < len(frame):
         notes.append(f"{_count(len(frame) - int(last) - 1, 'row')} after the last complete value: left out.")
-    if covariates and not ahead:
+    if covariates:
         names = ", ".join(f"'{name}'" for name in covariates)
-        notes.append(f"Values of {names} after the end are not in the file: the forecast takes those of the last season again.")
+        if ahead:
+            notes.append(f"{names}: known for {_count(len(after), 'step')} after the end; then those of the last season are taken again.")
+        elif after.any(axis=None):
+            notes.append(f"Some values of {names} after the end are missing, so none are used: those of the last season are taken again.")
+        else:
+            notes.append(f"Values of {names} after the end are not in the file: the forecast takes those of the last season again.")
     frame = frame.iloc[first:] if ahead else frame.iloc[first : last + 1]
     inside = frame.iloc[: last - first + 1]
     holes = int(inside.isna().any(axis=1).sum())

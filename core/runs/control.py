@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UserError
-from core.runs.files import disk_full, write_last_words
+from core.runs.files import disk_full, write_last_words, write_whole
 
 LOOK_EVERY = 0.2  # s between two looks while running
 LOOK_PAUSED = 0.05  # s, while paused or waiting in slow motion
@@ -31,10 +31,11 @@ def ask(folder: Path, **wanted: Any) -> None:
     else:
         new.pop("steps", None)
     try:
-        write_last_words(path, json.dumps(new))  # a run on a full disk can still be stopped
+        write = write_last_words if new["state"] == "stopped" else write_whole  # a run on a full disk can still be stopped
+        write(path, json.dumps(new))
     except OSError as error:
         if disk_full(error):
-            raise UserError("The disk is full, so the run can't be told.") from None
+            raise UserError("The disk is full, so this can't be passed on to the run.") from None
         raise
 
 

@@ -294,9 +294,14 @@ class Engine:
     def kill(self, run_id: str) -> None:
         """End the worker of a run that does not answer; the nanny starts a new one."""
         address = store.read(run_id).worker
-        if run_id in self.running and address:
+        with self.lock:
+            if run_id not in self.running or run_id in self.ended_by_hand or not address:
+                return
             self.ended_by_hand.add(run_id)
+        try:
             self.client.run(_kill, workers=[address], nanny=True)
+        except (KeyError, OSError):  # it has ended by itself
+            self.ended_by_hand.discard(run_id)
 
     # short calls
 

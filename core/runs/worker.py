@@ -23,6 +23,7 @@ WRITE_EVERY = 0.2  # s between two writes of metrics
 SAMPLE_EVERY = 1.0  # s between two samples: the page looks once a second. A run that lasts a second has some to replay, too:
 FIRST_SAMPLES, SPREAD = 0.05, 0.15  # s between the first two, and what is added to it for each second that has gone by
 SAMPLE_SHARE = 0.1  # of the time, at most, goes into samples
+RUINED = 2.0  # times the loss of the first step: a network that is worse than that has been spoiled
 CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 
 
@@ -58,12 +59,14 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[str] = []
+        self.first: dict[str, float] = {}  # metrics of the first step
         self.last: Progress | None = None
         self.written = self.sampled = self.sample_cost = 0.0
         self.began, self.saved = 0.0, time.monotonic()
 
     def add(self, progress: Progress) -> None:
         """Take note of a step; write if it is time."""
+        self.first = self.first or dict(progress.metrics)
         self.last = progress
         self.rows.append(json.dumps({"step": progress.step, **progress.metrics}))
         now = time.monotonic()
@@ -100,9 +103,15 @@ class Recorder:
             self.saved = time.monotonic()
 
     def write_good(self) -> None:
-        """Of a loop that diverged: the rows, and the state after its last step if all its numbers still are numbers."""
+        """Of a loop that diverged: the rows, and the state after its last step if that still was a good one.
+
+        Good is a loss no more than twice that of the first step, and all numbers finite; else the last checkpoint stays.
+        """
         self.write_rows()
         if self.last and self.last.checkpoint:
+            losses = [name for name in self.first if "loss" in name and name in self.last.metrics]
+            if not all(abs(self.last.metrics[name]) <= RUINED * abs(self.first[name]) for name in losses):  # nor if it is no number
+                return
             from core.runs import checkpoints
 
             found = self.last.checkpoint()
@@ -189,7 +198,7 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
     loop = part.train(config, data, device=target, resume=resume)
     try:
         return _drive(run, loop, wishes, recorder)
-    except Diverged:  # before anything was changed by the step that can't be taken
+    except Diverged:
         recorder.write_good()
         raise
     except UserError:

@@ -309,5 +309,19 @@ def test_no_name_of_a_column_is_taken_twice():
 
 
 def test_the_first_bad_cell_is_found_between_decimal_commas():
-    assert tables.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20])) == (4, "2,x")
-    assert tables.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"])) is None
+    assert tables.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20]), ",") == (4, "2,x")
+    assert tables.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"]), ".") is None
+
+
+def test_a_column_with_the_other_decimal_sign_is_told_of():
+    lines = [f"{t:%Y-%m-%d};{n}.5;{n},25" for n, t in enumerate(MONTHS)]
+    table = tables.parse(("date;x;odd\n" + "\n".join(lines)).encode())
+    assert table.decimal() == "." and table.numbers() == ["x"]
+    assert any("'odd' would be numbers with a decimal comma" in note for note in table.notes)
+    with pytest.raises(UserError, match="Row 1, column 'odd': '0,25' is not a number"):
+        tidy.tidy(table, tidy.Choices(targets=("odd",)), "x")
+
+
+def test_years_with_a_month_are_not_taken_for_days():
+    _, series = read("month,x\n" + "\n".join(f"{year}12,{year % 7}" for year in range(1990, 2030)))
+    assert str(series.frame.index[0])[:7] == "1990-12" and series.length == 40

@@ -106,6 +106,17 @@ def test_several_targets_and_covariates_known_in_advance():
     series = tidy.tidy(both, tidy.Choices(targets=("x", "y"), covariates=("plan",)), "x")
     assert series.targets == ("x", "y") and series.length == 25 and len(series.frame) == 30
     assert series.values().shape == (25, 2) and series.frame["plan"].notna().all()
+    assert any("'plan': known for 5 steps after the end" in note for note in series.notes)
+
+
+@pytest.mark.parametrize(("rows", "hole", "words"), [(25, None, "are not in the file"), (30, 27, "Some values of 'plan' after the end")])
+def test_covariates_that_are_not_known_after_the_end_are_told_and_cut(rows, hole, words):
+    plan = np.arange(30.0) % 3
+    plan[hole if hole else slice(0)] = np.nan
+    sales = np.where(np.arange(30) < 25, np.arange(30.0), np.nan)
+    given = table(DAYS[:rows], x=sales[:rows], plan=plan[:rows])
+    series = tidy.tidy(given, tidy.Choices(targets=("x",), covariates=("plan",)), "x")
+    assert series.length == len(series.frame) == 25 and any(words in note for note in series.notes)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,14 @@ def test_settings_that_a_zip_does_not_say_are_the_defaults_and_are_written_down(
     assert run.config == ForecastingConfig(**some).model_dump() == record["config"]
 
 
-@pytest.mark.parametrize("change", [{"step": "every full moon"}, {"step": None}, {"season": -1}, {"filled": [10**6]}, {"season": "x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"step": step} for step in ("every full moon", None, "0D", "-1D", "9999999999999999999D")),
+        *({"season": season} for season in (-1, "x", 12.5, True, float("inf"))),
+        *({"filled": [row]} for row in (10**6, -1, 1.5)),
+    ],
+)
 def test_a_series_whose_facts_are_wrong_is_damaged(packed, fresh_runs, change):
     facts = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("series.json"))
     with pytest.raises(UserError, match="missing or damaged"):

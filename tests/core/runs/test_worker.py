@@ -30,14 +30,24 @@ def test_a_run_whose_loss_is_no_number_keeps_the_weights_of_its_last_good_step(f
     assert saved and all(bool(tensor.isfinite().all()) for tensor in saved.tensors.values())
 
 
-def test_weights_that_are_no_numbers_do_not_replace_good_ones(fresh_runs, small, tmp_path):
+@pytest.mark.parametrize(
+    ("metrics", "weight", "kept"),
+    [
+        ({"train/loss": 1.9}, 3.0, 2),
+        ({"train/loss": 2.1}, 3.0, 1),
+        ({"train/loss": -9.0}, 3.0, 1),
+        ({"train/loss": 0.1}, float("inf"), 1),
+        ({"train/loss": float("nan")}, 3.0, 1),
+    ],
+)
+def test_weights_that_are_spoiled_do_not_replace_good_ones(tmp_path, metrics, weight, kept):
     recorder = worker.Recorder(tmp_path)
-    good, bad = (Checkpoint({"w": torch.tensor([1.0, value])}, {"step": step}) for step, value in ((1, 2.0), (2, float("inf"))))
-    recorder.last = Progress(1, 9, {}, checkpoint=lambda: good)
+    good, late = (Checkpoint({"w": torch.tensor([1.0, value])}, {"step": step}) for step, value in ((1, 2.0), (2, weight)))
+    recorder.add(Progress(1, 9, {"train/loss": 1.0, "train/accuracy": 0.1}, checkpoint=lambda: good))
+    recorder.write_checkpoint()
+    recorder.add(Progress(2, 9, metrics, checkpoint=lambda: late))
     recorder.write_good()
-    recorder.last = Progress(2, 9, {}, checkpoint=lambda: bad)
-    recorder.write_good()
-    assert checkpoints.read(tmp_path).state["step"] == 1
+    assert checkpoints.read(tmp_path).state["step"] == kept
 
 
 def test_moments_come_often_at_first_and_once_a_second_later(tmp_path, monkeypatch):
