@@ -25,6 +25,12 @@ st.markdown("##### Bring your own data. Train a network while you watch. See ins
 PAGES = Path(__file__).parent
 MOMENTS = 8  # of a training that are played
 FILM = 240  # pixels a side of a film, at least
+LITTLE_MOTION = """<style>
+.film { margin: 0; text-align: center; } .film img { width: 100%; max-width: 258px; border-radius: 8px; }
+.film figcaption { font-size: 0.875rem; opacity: 0.6; }
+.film .still { display: none; }
+@media (prefers-reduced-motion: reduce) { .film .moving { display: none; } .film .still { display: inline; } }
+</style>"""
 
 
 def card(capability: str, title: str, icon: str, text: str, sentence: str, draw: Callable[[], None]) -> None:
@@ -85,10 +91,10 @@ def image() -> None:
     layers = {"maps.00.conv1": "the first layer: edges", "maps.03.pool1": "further in: parts", "maps.07.conv4": "near the end: the gist"}
     for column, (layer, caption) in zip(st.columns(len(layers)), layers.items(), strict=True):
         moving, still = maps_of("example-image-fashion", layer)
+        alt = f"Nine maps of a shoe, {caption}"
         column.html(
-            f'<figure style="margin:0"><picture><source media="(prefers-reduced-motion: reduce)" srcset="data:image/png;base64,{still}">'
-            f'<img src="data:image/gif;base64,{moving}" alt="Nine maps of a shoe, {caption}" style="width:100%;border-radius:8px">'
-            f'</picture><figcaption style="font-size:0.875rem;opacity:0.6;text-align:center">{caption}</figcaption></figure>'
+            f'{LITTLE_MOTION}<figure class="film"><img class="moving" src="data:image/gif;base64,{moving}" alt="{alt}">'
+            f'<img class="still" src="data:image/png;base64,{still}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
         )
 
 

@@ -55,6 +55,8 @@ def test_home_leads_to_a_capability(server, page):
     still = page.context.browser.new_context(reduced_motion="reduce").new_page()
     still.goto(server.url)
     still.locator(".js-plotly-plot[aria-label^='Airline passengers'][data-updates='1']").wait_for()
+    still.locator(".film .still").first.wait_for()
+    assert not still.locator(".film .moving").first.is_visible() and page.locator(".film .moving").first.is_visible()
     still.context.close()
     page.get_by_role("link", name="Open Forecasting").click()
     page.get_by_role("heading", name="Forecasting", level=1).wait_for()
