@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from core import tables
+from core import columns, tables
 from core.errors import UserError
 from core.forecasting.data import Series, step_name, usual_season
 from core.runs import uploads
@@ -252,7 +252,7 @@ def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...
 def _check_numbers(table: tables.Table, name: str) -> None:
     column = table.frame[name]
     if column.dtype.kind != "f":
-        bad = tables.first_bad_cell(column, table.decimal())
+        bad = columns.first_bad_cell(column, table.decimal())
         if bad:
             raise UserError(f"Row {bad[0]:,}, column '{name}': '{bad[1]}' is not a number.")
         raise UserError(f"Column '{name}' does not hold numbers.")

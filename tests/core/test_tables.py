@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import tables
+from core import columns, tables
 from core.errors import UserError
 from core.forecasting import tidy
 
@@ -309,8 +309,8 @@ def test_no_name_of_a_column_is_taken_twice():
 
 
 def test_the_first_bad_cell_is_found_between_decimal_commas():
-    assert tables.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20]), ",") == (4, "2,x")
-    assert tables.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"]), ".") is None
+    assert columns.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20]), ",") == (4, "2,x")
+    assert columns.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"]), ".") is None
 
 
 def test_a_column_with_the_other_decimal_sign_is_told_of():
