@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from core.stamps import MISSING, read_times
 
+THOUSANDS = {",": "comma", ".": "point", " ": "space", "'": "apostrophe", "none": "none"}  # what may stand between thousands
 NEARLY = 0.8  # share of a column's cells that are numbers, above which the others are told
 LOOK = 1000  # cells by which a column is judged at first sight
 _TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
 
 
-def typed(frame: pd.DataFrame, dates: str, decimal: str) -> tuple[pd.DataFrame, dict[str, str]]:
+class Notation(NamedTuple):
+    """How numbers are written: the decimal sign, and what stands between thousands ("auto": a space, or the other of comma and point)."""
+
+    decimal: str = "."
+    thousands: str = "auto"
+
+
+def typed(frame: pd.DataFrame, dates: str, notation: Notation) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give every column one of three types: time, number, text. Returns the frame and what was detected, for people.
 
-    dates: "auto" or one of `stamps.DATE_FORMATS`; decimal: "." or ",".
+    dates: "auto" or one of `stamps.DATE_FORMATS`.
     """
     columns: dict[str, pd.Series] = {}
     facts: dict[str, str] = {}
@@ -33,18 +42,18 @@ def typed(frame: pd.DataFrame, dates: str, decimal: str) -> tuple[pd.DataFrame, 
             if parsed is not None:
                 columns[name], facts["date format"] = parsed
                 continue
-        columns[name] = _numbers(column, decimal)
+        columns[name] = _numbers(column, notation)
     return pd.DataFrame(columns, index=frame.index), facts
 
 
-def _numbers(column: pd.Series, decimal: str) -> pd.Series:
+def _numbers(column: pd.Series, notation: Notation) -> pd.Series:
     """A column as float64 if every cell that says something is a number, else as it is."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
-    if _share(column, decimal) < 0.5:  # of text, a look at some cells is enough
+    if _share(column, notation) < 0.5:  # of text, a look at some cells is enough
         return column.astype("object")
     text = _said(column)
-    numbers = _as_numbers(text, decimal)
+    numbers = _as_numbers(text, notation)
     return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
 
 
@@ -54,42 +63,45 @@ def _said(column: pd.Series) -> pd.Series:
     return text.mask(text.isin(MISSING))
 
 
-def _share(column: pd.Series, decimal: str) -> float:
+def _share(column: pd.Series, notation: Notation) -> float:
     """Which share of the first cells that say something are numbers; NaN if none says anything."""
     some = _said(column.dropna().iloc[:LOOK]).dropna()
-    return float(_as_numbers(some, decimal).notna().mean()) if len(some) else float("nan")
+    return float(_as_numbers(some, notation).notna().mean()) if len(some) else float("nan")
 
 
-def _as_numbers(text: pd.Series, decimal: str) -> pd.Series:
+def _as_numbers(text: pd.Series, notation: Notation) -> pd.Series:
     """Cells as float64, without signs of currency and between thousands; NaN for what is no number."""
     plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
-    plain = plain.str.replace(r"(?<=\d) (?=\d{3}\b)", "", regex=True)
-    thousands, point = (",", r"\.") if decimal == "." else (r"\.", ",")
-    usual = plain.str.fullmatch(rf"[-+]?(\d{{1,3}}({thousands}\d{{3}})+|\d+)({point}\d+)?").fillna(True)
+    other, point = (",", r"\.") if notation.decimal == "." else (".", ",")
+    between = {"auto": " " + other, "none": ""}.get(notation.thousands, notation.thousands)
+    if " " in between or "'" in between:
+        plain = plain.str.replace(rf"(?<=\d)[{between.strip(other)}](?=\d{{3}}\b)", "", regex=True)
+    groups = rf"\d{{1,3}}({re.escape(other)}\d{{3}})+|" if other in between else ""
+    usual = plain.str.fullmatch(rf"[-+]?({groups}\d+)({point}\d+)?").fillna(True)
     if usual.mean() > NEARLY:
-        read = plain.str.replace(thousands, "", regex=True).str.replace(point, ".", regex=True)
-        plain = read.where(usual, plain) if decimal == "." else read.where(usual)
+        read = plain.str.replace(other, "", regex=False).str.replace(point, ".", regex=True)
+        plain = read.where(usual, plain) if notation.decimal == "." else read.where(usual)
     return pd.to_numeric(plain, errors="coerce").astype("float64")
 
 
-def nearly_numbers(frame: pd.DataFrame, decimal: str) -> list[str]:
+def nearly_numbers(frame: pd.DataFrame, notation: Notation) -> list[str]:
     """What must be said of columns that would be numbers but for a few cells, or with the other decimal sign."""
     notes: list[str] = []
     for name in map(str, frame.columns):
         column = frame[name]
         if column.dtype != object or not column.notna().any() or len(notes) == 4:
             continue
-        other, sign = (".", "point") if decimal == "," else (",", "comma")
-        if _share(column, decimal) > NEARLY:
-            bad = first_bad_cell(column, decimal)
+        other = "," if notation.decimal == "." else "."
+        if _share(column, notation) > NEARLY:
+            bad = first_bad_cell(column, notation)
             notes += [f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text."] if bad else []
-        elif _share(column, other) > NEARLY:
-            notes.append(f"Column '{name}' would be numbers with a decimal {sign}: so far it is taken as text.")
+        elif _share(column, Notation(other)) > NEARLY:
+            notes.append(f"Column '{name}' would be numbers with a decimal {THOUSANDS[other]}: so far it is taken as text.")
     return notes
 
 
-def first_bad_cell(column: pd.Series, decimal: str) -> tuple[int, str] | None:
-    """Row (1 = the first after the header) and text of the first cell that is not a number with this decimal sign."""
+def first_bad_cell(column: pd.Series, notation: Notation) -> tuple[int, str] | None:
+    """Row (1 = the first after the header) and text of the first cell that is not a number in this notation."""
     text = _said(column)
-    bad = np.flatnonzero((_as_numbers(text, decimal).isna() & text.notna()).to_numpy())
+    bad = np.flatnonzero((_as_numbers(text, notation).isna() & text.notna()).to_numpy())
     return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None

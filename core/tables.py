@@ -11,6 +11,7 @@ import io
 import re
 import warnings
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ MAX_COLUMNS = 500
 MAX_UNPACKED = 400 * 1024 * 1024  # of an Excel file, which is a zip
 
 ENCODINGS = ("utf-8", "utf-16", "cp932", "euc_jp", "cp1252", "iso8859-15", "mac_roman", "cp1251", "gb18030")
+_BETWEEN = {"auto": "\u00a0\u202f'’", " ": "\u00a0\u202f", "'": "'’"}  # signs between thousands that are nothing else
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _MAGIC = {
@@ -55,9 +57,10 @@ class Table:
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def decimal(self) -> str:
-        """The decimal sign that numbers were read with."""
-        return "," if self.facts.get("decimal sign") == "comma" else "."
+    def notation(self) -> columns.Notation:
+        """How numbers are written in this file."""
+        signs = {word: sign for sign, word in columns.THOUSANDS.items()}
+        return columns.Notation(signs[self.facts.get("decimal sign", "point")], signs.get(self.facts.get("thousands", ""), "auto"))
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
@@ -68,10 +71,19 @@ class Table:
         return [str(c) for c in self.frame if self.frame[c].dtype.kind == "f"]
 
 
-def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> Table:
+def parse(
+    content: bytes,
+    *,
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    decimal: str = "auto",
+    thousands: str = "auto",
+    dates: str = "auto",
+) -> Table:
     """Read a file's bytes. The kind of file is told from its content, never from its name.
 
-    decimal: "auto", "." or ","; dates: "auto" or one of `stamps.DATE_FORMATS`. Raises `UserError`.
+    decimal: "auto", "." or ","; thousands: "auto" or a key of `columns.THOUSANDS`; dates: "auto" or one of `stamps.DATE_FORMATS`.
+    Raises `UserError`.
     """
     if len(content) > MAX_BYTES:
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
@@ -86,14 +98,14 @@ def parse(content: bytes, *, encoding: str = "auto", delimiter: str = "auto", de
             if content.startswith(magic):
                 raise UserError(f"This is {what}, not a table, whatever its name says.")
         try:
-            frame, facts, notes = _text(content, encoding, delimiter, decimal)
+            frame, facts, notes = _text(content, encoding, delimiter, columns.Notation(decimal, thousands))
         except csv.Error:
             raise UserError("A cell of this file is longer than any number or name is. Is it a table?") from None
     _check_size(frame)
     frame, more = _name_columns(frame)
     table = Table(frame, facts)
-    frame, kinds = columns.typed(frame, dates, table.decimal())
-    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, table.decimal())))
+    frame, kinds = columns.typed(frame, dates, table.notation())
+    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, table.notation())))
 
 
 # the three kinds of file
@@ -143,18 +155,24 @@ def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     return frame, {"file": "Excel", "sheet": str(name)}, notes
 
 
-def _text(content: bytes, encoding: str, delimiter: str, decimal: str) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+def _text(content: bytes, encoding: str, delimiter: str, wanted: columns.Notation) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     text, encoding = _decode(content, encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 ")
     control = sum(text[:20_000].count(chr(code)) for code in range(32) if code not in {9, 10, 12})
     if control > 2:
         raise UserError("This is not a text file: it holds bytes that no table has.")
-    text = re.sub(r"(?<=\d)[\u00a0\u202f'’](?=\d{3})", "", text)  # thousands in French, Swiss, ...
-    sample = [line for line in text[:200_000].split("\n")[:400] if line.strip()]
+    before = _some_lines(text)
+    text = re.sub(rf"(?<=\d)[{_BETWEEN.get(wanted.thousands, '')}\0](?=\d{{3}})", "", text)  # thousands in French, Swiss, ...
+    sample = _some_lines(text)
     if delimiter == "auto":
         delimiter = _find_delimiter(sample)
+    decimal, thousands = wanted
     if decimal == "auto":
-        decimal = _find_decimal(sample, delimiter)
+        decimal = {",": ".", ".": ","}.get(thousands) or _find_decimal(sample, delimiter)
+    if decimal == thousands:
+        raise UserError("The decimal sign and the sign between thousands can't be the same.")
+    if thousands == "auto":
+        thousands = _find_thousands(before, delimiter, decimal)
     first = next(csv.reader(sample[:1], delimiter=delimiter), [])
     header = not all(_is_value(cell) for cell in first)
     if header and len(sample) < 2:
@@ -197,7 +215,8 @@ def _text(content: bytes, encoding: str, delimiter: str, decimal: str) -> tuple[
         "file": "text",
         "encoding": encoding,
         "delimiter": DELIMITERS.get(delimiter, delimiter),
-        "decimal sign": {".": "point", ",": "comma"}[decimal],
+        "decimal sign": columns.THOUSANDS[decimal],
+        "thousands": columns.THOUSANDS[thousands],
     }
     return frame, facts, notes
 
@@ -258,6 +277,21 @@ def _find_decimal(lines: list[str], delimiter: str) -> str:
             )
             point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+|[-+]?\d{1,3}(,\d{3})+", cell))
     return "," if comma > point else "."
+
+
+def _find_thousands(lines: list[str], delimiter: str, decimal: str) -> str:
+    """What stands between thousands, from the cells themselves."""
+    found: Counter[str] = Counter()
+    for row in csv.reader(lines[1:200], delimiter=delimiter):
+        for cell in row:
+            match = re.fullmatch(rf"\D{{0,3}}\d{{1,3}}([,.'’ \u00a0\u202f])\d{{3}}(\1\d{{3}})*(\{decimal}\d+)?\D{{0,2}}", cell.strip())
+            if match and match[1] != decimal:
+                found[{"’": "'", "\u00a0": " ", "\u202f": " "}.get(match[1], match[1])] += 1
+    return found.most_common(1)[0][0] if found else "none"
+
+
+def _some_lines(text: str) -> list[str]:
+    return [line for line in text[:200_000].split("\n")[:400] if line.strip()]
 
 
 def _is_value(cell: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import tables
+from core import columns, tables
 from core.errors import UserError
 from core.forecasting import tidy
 from core.forecasting.config import ForecastingConfig
@@ -143,14 +143,13 @@ def _select(name: str, label: str, options: list[str], upload_id: str, before: C
 
 def _reading_choices(upload_id: str, before: Choices) -> Choices:
     """What is detected can be overridden."""
-    with st.expander("How the file is read", icon=":material/settings:"), st.grid(4, min_column_width=170):
-        names = {".": "point", ",": "comma"}
+    with st.expander("How the file is read", icon=":material/settings:"), st.grid(3, min_column_width=170):
+        marks, signs = tables.DELIMITERS, columns.THOUSANDS
         return {
             "encoding": _select("encoding", "Encoding", ["auto", *tables.ENCODINGS], upload_id, before),
-            "delimiter": _select(
-                "delimiter", "Delimiter", ["auto", *tables.DELIMITERS], upload_id, before, format_func=lambda d: tables.DELIMITERS.get(d, d)
-            ),
-            "decimal": _select("decimal", "Decimal sign", ["auto", ".", ","], upload_id, before, format_func=lambda d: names.get(d, d)),
+            "delimiter": _select("delimiter", "Delimiter", ["auto", *marks], upload_id, before, format_func=lambda d: marks.get(d, d)),
+            "decimal": _select("decimal", "Decimal sign", ["auto", ".", ","], upload_id, before, format_func=lambda d: signs.get(d, d)),
+            "thousands": _select("thousands", "Thousands", ["auto", *signs], upload_id, before, format_func=lambda d: signs.get(d, d)),
             "dates": _select("dates", "Date format", ["auto", *DATE_FORMATS], upload_id, before),
         }
 

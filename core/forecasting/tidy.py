@@ -252,7 +252,7 @@ def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...
 def _check_numbers(table: tables.Table, name: str) -> None:
     column = table.frame[name]
     if column.dtype.kind != "f":
-        bad = columns.first_bad_cell(column, table.decimal())
+        bad = columns.first_bad_cell(column, table.notation())
         if bad:
             raise UserError(f"Row {bad[0]:,}, column '{name}': '{bad[1]}' is not a number.")
         raise UserError(f"Column '{name}' does not hold numbers.")
@@ -350,9 +350,9 @@ def _stamp(time: pd.Timestamp) -> str:
 
 
 @lru_cache(maxsize=2)
-def table_of(upload_id: str, encoding: str = "auto", delimiter: str = "auto", decimal: str = "auto", dates: str = "auto") -> tables.Table:
-    """The table of an upload; the last two stay in memory. Raises `UserError`."""
-    return tables.parse(uploads.content(upload_id), encoding=encoding, delimiter=delimiter, decimal=decimal, dates=dates)
+def table_of(upload_id: str, **reading: str) -> tables.Table:
+    """The table of an upload, read as `tables.parse` is told; the last two stay in memory. Raises `UserError`."""
+    return tables.parse(uploads.content(upload_id), **reading)
 
 
 def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:

@@ -309,14 +309,14 @@ def test_no_name_of_a_column_is_taken_twice():
 
 
 def test_the_first_bad_cell_is_found_between_decimal_commas():
-    assert columns.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20]), ",") == (4, "2,x")
-    assert columns.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"]), ".") is None
+    assert columns.first_bad_cell(pd.Series(["1,5", "2.000,25", "n/a", "2,x", *["3,5"] * 20]), columns.Notation(",")) == (4, "2,x")
+    assert columns.first_bad_cell(pd.Series(["1.5", "2,000.25", "3.5"]), columns.Notation(".")) is None
 
 
 def test_a_column_with_the_other_decimal_sign_is_told_of():
     lines = [f"{t:%Y-%m-%d};{n}.5;{n},25" for n, t in enumerate(MONTHS)]
     table = tables.parse(("date;x;odd\n" + "\n".join(lines)).encode())
-    assert table.decimal() == "." and table.numbers() == ["x"]
+    assert table.notation().decimal == "." and table.numbers() == ["x"]
     assert any("'odd' would be numbers with a decimal comma" in note for note in table.notes)
     with pytest.raises(UserError, match="Row 1, column 'odd': '0,25' is not a number"):
         tidy.tidy(table, tidy.Choices(targets=("odd",)), "x")
@@ -325,3 +325,30 @@ def test_a_column_with_the_other_decimal_sign_is_told_of():
 def test_years_with_a_month_are_not_taken_for_days():
     _, series = read("month,x\n" + "\n".join(f"{year}12,{year % 7}" for year in range(1990, 2030)))
     assert str(series.frame.index[0])[:7] == "1990-12" and series.length == 40
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator", "told"),
+    [
+        ("1,234.5", ";", "comma"),
+        ("1.234,5", ";", "point"),
+        ("1 234,5", ";", "space"),
+        ("1\u202f234,5", ";", "space"),
+        ("1'234.5", ",", "apostrophe"),
+        ("1234.5", ",", "none"),
+    ],
+)
+def test_what_stands_between_thousands_is_told(cell, separator, told):
+    table, series = read(csv(values=[cell.replace("5", str(n % 9)) for n in range(40)], separator=separator))
+    assert table.facts["thousands"] == told and series.values()[3, 0] == 1234.3
+
+
+def test_what_stands_between_thousands_can_be_chosen():
+    content = csv(values=[f"{n % 7 + 1}.234" for n in range(40)], separator=";").encode()
+    assert tables.parse(content).frame["sales"].iloc[0] == 1.234
+    assert tables.parse(content, thousands=".").frame["sales"].iloc[0] == 1234
+    commas = csv(values=[f"{n % 7 + 1},234" for n in range(40)], separator=";").encode()
+    assert tables.parse(commas, decimal=".").frame["sales"].iloc[0] == 1234
+    assert tables.parse(commas, decimal=".", thousands="none").numbers() == []
+    with pytest.raises(UserError, match="can't be the same"):
+        tables.parse(commas, decimal=",", thousands=",")
