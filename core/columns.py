@@ -52,56 +52,63 @@ def _numbers(column: pd.Series, notation: Notation) -> pd.Series:
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
     if _share(column, notation) < 0.5:  # of text, a look at some cells is enough
         return column.astype("object")
-    text = _said(column)
-    numbers = _as_numbers(text, notation)
-    return numbers if numbers.notna().sum() == text.notna().sum() else column.astype("object")
-
-
-def _said(column: pd.Series) -> pd.Series:
-    """Cells as text, NA for those that say nothing."""
-    text = column.astype("string").str.strip()
-    return text.mask(text.isin(MISSING))
+    numbers, said = _read(column, notation)
+    return numbers if numbers.notna().sum() == said.sum() else column.astype("object")
 
 
 def _share(column: pd.Series, notation: Notation) -> float:
     """Which share of the first cells that say something are numbers; NaN if none says anything."""
-    some = _said(column.dropna().iloc[:LOOK]).dropna()
-    return float(_as_numbers(some, notation).notna().mean()) if len(some) else float("nan")
+    numbers, said = _read(column.dropna().iloc[:LOOK], notation)
+    return float(numbers.notna().sum() / said.sum()) if said.any() else float("nan")
 
 
-def _as_numbers(text: pd.Series, notation: Notation) -> pd.Series:
-    """Cells as float64, without signs of currency and between thousands; NaN for what is no number."""
+def _read(column: pd.Series, notation: Notation) -> tuple[pd.Series, pd.Series]:
+    """Cells as float64, without signs of currency and between thousands, NaN for what is no number; and which say anything."""
+    text = column.astype("string").str.strip()
+    text = text.mask(text.isin(MISSING))
     plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
-    other, point = (",", r"\.") if notation.decimal == "." else (".", ",")
+    other = "," if notation.decimal == "." else "."
     between = {"auto": " " + other, "none": ""}.get(notation.thousands, notation.thousands)
     if " " in between or "'" in between:
         plain = plain.str.replace(rf"(?<=\d)[{between.strip(other)}](?=\d{{3}}\b)", "", regex=True)
-    groups = rf"\d{{1,3}}({re.escape(other)}\d{{3}})+|" if other in between else ""
-    usual = plain.str.fullmatch(rf"[-+]?({groups}\d+)({point}\d+)?").fillna(True)
-    if usual.mean() > NEARLY:
-        read = plain.str.replace(other, "", regex=False).str.replace(point, ".", regex=True)
-        plain = read.where(usual, plain) if notation.decimal == "." else read.where(usual)
-    return pd.to_numeric(plain, errors="coerce").astype("float64")
+    if other in between:
+        grouped = plain.str.fullmatch(_grouped(other, notation.decimal)).fillna(False)
+        plain = plain.where(~grouped, plain.str.replace(other, "", regex=False))
+    if notation.decimal == ",":
+        plain = plain.mask(plain.str.contains(".", regex=False).fillna(False)).str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
+    if column.dtype == object:  # of Excel: some cells are numbers already, whatever their text would look like
+        real = column.map(type).isin([int, float])
+        numbers = numbers.where(~real, pd.to_numeric(column.where(real), errors="coerce")).astype("float64")
+    return numbers, text.notna()
+
+
+def _grouped(between: str, decimal: str) -> str:
+    return rf"[-+]?\d{{1,3}}({re.escape(between)}\d{{3}})+({re.escape(decimal)}\d+)?"
 
 
 def nearly_numbers(frame: pd.DataFrame, notation: Notation) -> list[str]:
     """What must be said of columns that would be numbers but for a few cells, or with the other decimal sign."""
     notes: list[str] = []
+    other = "," if notation.decimal == "." else "."
     for name in map(str, frame.columns):
         column = frame[name]
         if column.dtype != object or not column.notna().any() or len(notes) == 4:
             continue
-        other = "," if notation.decimal == "." else "."
         if _share(column, notation) > NEARLY:
+            numbers, said = _read(column, notation)
             bad = first_bad_cell(column, notation)
-            notes += [f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text."] if bad else []
-        elif _share(column, Notation(other)) > NEARLY:
-            notes.append(f"Column '{name}' would be numbers with a decimal {THOUSANDS[other]}: so far it is taken as text.")
+            if bad and numbers.notna().sum() > NEARLY * said.sum():
+                notes.append(f"Column '{name}' is nearly all numbers, but row {bad[0]} holds '{bad[1]}': so it is taken as text.")
+        elif _share(column, Notation(other, "none")) > NEARLY:
+            some = column.dropna().iloc[:LOOK].astype("string").str.strip()
+            if not some[some.str.contains(other, regex=False)].str.fullmatch(_grouped(other, notation.decimal)).all():
+                notes.append(f"Column '{name}' would be numbers with a decimal {THOUSANDS[other]}: so far it is taken as text.")
     return notes
 
 
 def first_bad_cell(column: pd.Series, notation: Notation) -> tuple[int, str] | None:
     """Row (1 = the first after the header) and text of the first cell that is not a number in this notation."""
-    text = _said(column)
-    bad = np.flatnonzero((_as_numbers(text, notation).isna() & text.notna()).to_numpy())
-    return (int(bad[0]) + 1, str(text.iloc[bad[0]])[:40]) if len(bad) else None
+    numbers, said = _read(column, notation)
+    bad = np.flatnonzero((numbers.isna() & said).to_numpy())
+    return (int(bad[0]) + 1, str(column.iloc[bad[0]]).strip()[:40]) if len(bad) else None

@@ -30,6 +30,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # EXIF's orientation -> what makes a picture upright
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF")
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)  # ways that Python writes, too
 PROJECT = "project.json"  # beside the pictures in a project file: no picture, and no problem
 MOST_ENTRIES = 20_000  # files in a zip
 MOST_UNPACKED = 500 * 2**20
@@ -243,7 +244,8 @@ def without_notes(content: bytes) -> bytes:
             except UserError:
                 kept = b""
             changed |= kept != raw
-            clean.writestr(entry.filename, kept, entry.compress_type if kept == raw else zipfile.ZIP_STORED)
+            as_before = kept == raw and entry.compress_type in PACKED
+            clean.writestr(entry.filename, kept, entry.compress_type if as_before else zipfile.ZIP_STORED)
     return buffer.getvalue() if changed else content
 
 

@@ -1,6 +1,6 @@
 """Uploads -> tables: CSV, TSV, Excel and Parquet in the shapes that people really have them.
 
-Nothing is guessed in silence: encoding, delimiter, decimal sign and date format are detected, told in
+Nothing is guessed in silence: encoding, delimiter, decimal sign, thousands and date format are detected, told in
 `Table.facts`, and can be overridden. Whatever the bytes are, the outcome is a table or a `UserError`.
 """
 
@@ -51,16 +51,13 @@ class Table:
     frame: columns of float64 (numbers), datetime (times, zone-aware where the file was) or object (text).
     facts: what was detected, for people: encoding, delimiter, decimal sign, date format, ...
     notes: what was changed on the way in.
+    notation: how its numbers were read.
     """
 
     frame: pd.DataFrame
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    def notation(self) -> columns.Notation:
-        """How numbers are written in this file."""
-        signs = {word: sign for sign, word in columns.THOUSANDS.items()}
-        return columns.Notation(signs[self.facts.get("decimal sign", "point")], signs.get(self.facts.get("thousands", ""), "auto"))
+    notation: columns.Notation = columns.Notation()
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
@@ -89,6 +86,7 @@ def parse(
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
     if not content.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
         raise UserError("This file is empty.")
+    notation = columns.Notation("." if decimal == "auto" else decimal, thousands)  # of text in the cells of Excel and Parquet
     if content.startswith(b"PAR1"):
         frame, facts, notes = _parquet(content)
     elif content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -98,14 +96,13 @@ def parse(
             if content.startswith(magic):
                 raise UserError(f"This is {what}, not a table, whatever its name says.")
         try:
-            frame, facts, notes = _text(content, encoding, delimiter, columns.Notation(decimal, thousands))
+            frame, facts, notes, notation = _text(content, encoding, delimiter, columns.Notation(decimal, thousands))
         except csv.Error:
             raise UserError("A cell of this file is longer than any number or name is. Is it a table?") from None
     _check_size(frame)
     frame, more = _name_columns(frame)
-    table = Table(frame, facts)
-    frame, kinds = columns.typed(frame, dates, table.notation())
-    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, table.notation())))
+    frame, kinds = columns.typed(frame, dates, notation)
+    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation)
 
 
 # the three kinds of file
@@ -155,7 +152,9 @@ def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     return frame, {"file": "Excel", "sheet": str(name)}, notes
 
 
-def _text(content: bytes, encoding: str, delimiter: str, wanted: columns.Notation) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+def _text(
+    content: bytes, encoding: str, delimiter: str, wanted: columns.Notation
+) -> tuple[pd.DataFrame, dict[str, str], list[str], columns.Notation]:
     text, encoding = _decode(content, encoding)
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n\x00 ")
     control = sum(text[:20_000].count(chr(code)) for code in range(32) if code not in {9, 10, 12})
@@ -168,11 +167,9 @@ def _text(content: bytes, encoding: str, delimiter: str, wanted: columns.Notatio
         delimiter = _find_delimiter(sample)
     decimal, thousands = wanted
     if decimal == "auto":
-        decimal = {",": ".", ".": ","}.get(thousands) or _find_decimal(sample, delimiter)
+        decimal = {",": ".", ".": ","}.get(thousands) or _find_decimal(sample, delimiter, thousands)
     if decimal == thousands:
         raise UserError("The decimal sign and the sign between thousands can't be the same.")
-    if thousands == "auto":
-        thousands = _find_thousands(before, delimiter, decimal)
     first = next(csv.reader(sample[:1], delimiter=delimiter), [])
     header = not all(_is_value(cell) for cell in first)
     if header and len(sample) < 2:
@@ -216,9 +213,9 @@ def _text(content: bytes, encoding: str, delimiter: str, wanted: columns.Notatio
         "encoding": encoding,
         "delimiter": DELIMITERS.get(delimiter, delimiter),
         "decimal sign": columns.THOUSANDS[decimal],
-        "thousands": columns.THOUSANDS[thousands],
+        "thousands": columns.THOUSANDS[_find_thousands(before, delimiter, decimal) if thousands == "auto" else thousands],
     }
-    return frame, facts, notes
+    return frame, facts, notes, columns.Notation(decimal, thousands)
 
 
 # detection
@@ -267,15 +264,15 @@ def _find_delimiter(lines: list[str]) -> str:
     return best if score(best)[0] > 0 else ","
 
 
-def _find_decimal(lines: list[str], delimiter: str) -> str:
-    """Whether 1,5 or 1.5 is meant, from the cells themselves."""
+def _find_decimal(lines: list[str], delimiter: str, thousands: str) -> str:
+    """Whether 1,5 or 1.5 is meant, from the cells themselves; 1,234 counts as thousands if a comma may stand between them."""
     comma = point = 0
+    groups = thousands in {"auto", ","}
     for row in csv.reader(lines[1:200], delimiter=delimiter):
         for cell in (re.sub(r"(?<=\d) (?=\d{3}\b)", "", part.strip()) for part in row):
-            comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not re.fullmatch(
-                r"[-+]?\d{1,3}(,\d{3})+", cell
-            )
-            point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+|[-+]?\d{1,3}(,\d{3})+", cell))
+            grouped = groups and bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", cell))
+            comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not grouped
+            point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+", cell)) or grouped
     return "," if comma > point else "."
 
 

@@ -89,9 +89,10 @@ function glide(board) {                                  // along `data.path`, a
   if (board.walk === walk) return;                       // the same walk goes on through other updates
   clearTimeout(board.timer);
   board.walk = walk;
-  let n = 0;
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  let n = still ? path.length - 1 : 0;                   // little motion: where it ends
   const step = () => {
-    place(board, path[n], n ? pace / 1000 : 0);
+    place(board, path[n], n && !still ? pace / 1000 : 0);
     if (++n < path.length) board.timer = setTimeout(step, pace);
     board.root.dataset.at = path[n - 1];
   };

@@ -87,7 +87,7 @@ def _own_file() -> Series | None:
         PREFIX,
         label="A table with one column of dates and at least one of numbers",
         kinds=["csv", "tsv", "txt", "xlsx", "parquet"],
-        help="Up to 50 MB and 1,000,000 rows. Encoding, delimiter, decimal sign and date format are detected and shown.",
+        help="Up to 50 MB and 1,000,000 rows. Encoding, delimiter, signs in numbers and date format are detected and shown.",
     )
     if brought is None:
         st.download_button(

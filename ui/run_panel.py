@@ -165,11 +165,12 @@ def _time_left(run: store.Run, step: int) -> str:
         st.session_state.pop(seen, None)
         return ""
     beats = st.session_state.setdefault(seen, [])  # of the last seconds, so that a pause or another speed is soon forgotten
-    beats.append((time.time(), step))
-    while time.time() - beats[0][0] > PACE and step > beats[1][1]:
+    if not beats or beats[-1][1] != step:
+        beats.append((time.time(), step))
+    while len(beats) > 2 and beats[-1][0] - beats[0][0] > PACE:
         del beats[0]
-    done, passed = step - beats[0][1], time.time() - beats[0][0]
-    if passed < 2 or done < 1:
+    done, passed = step - beats[0][1], beats[-1][0] - beats[0][0]
+    if passed < 2:
         return ""
     seconds = passed / done * (run.total - step)
     return f" · about {seconds:.0f} s left" if seconds < 90 else f" · about {seconds / 60:.0f} min left"

@@ -16,17 +16,18 @@ from ui.words import plain, say_error
 SECONDS = 60.0  # that a worker may take to go through a large zip
 
 
-def _cleaned(content: bytes, alone: bool) -> bytes:
-    """What is kept of a file. Of several, one that can't be opened is kept empty: whoever reads them names it."""
-    try:
-        found: bytes = get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=content)
-    except CallFailed:
-        raise
-    except UserError:
-        if alone:
-            raise
-        return b""
-    return found
+def _cleaned(files: list[Any]) -> list[bytes]:
+    """What is kept of each file. Of several, one that can't be opened is said and kept empty: whoever reads them leaves it out."""
+    kept: list[bytes] = []
+    for file in files:
+        try:
+            kept.append(get_engine().call("core.pictures", "without_notes", seconds=SECONDS, content=file.getvalue()))
+        except UserError as error:
+            if len(files) == 1 or isinstance(error, CallFailed):
+                raise
+            st.toast(f"{plain(PurePath(file.name).name)}: {plain(error)}", icon=":material/error:", duration="long")
+            kept.append(b"")
+    return kept
 
 
 def camera(label: str, *, key: str, help: str) -> Any:
@@ -78,7 +79,7 @@ def uploader(
     try:
         title = PurePath(files[0].name).name if len(files) == 1 else f"{len(files)} files"
         with st.spinner("Reading …", show_time=True):
-            contents = [_cleaned(file.getvalue(), alone=len(files) == 1) if clean else file.getvalue() for file in files]
+            contents = _cleaned(files) if clean else [file.getvalue() for file in files]
         if bundle and len(files) > 1:
             content = bundle({f"{n} {PurePath(file.name).name}": part for n, (file, part) in enumerate(zip(files, contents, strict=True))})
         else:

@@ -252,7 +252,7 @@ def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...
 def _check_numbers(table: tables.Table, name: str) -> None:
     column = table.frame[name]
     if column.dtype.kind != "f":
-        bad = columns.first_bad_cell(column, table.notation())
+        bad = columns.first_bad_cell(column, table.notation)
         if bad:
             raise UserError(f"Row {bad[0]:,}, column '{name}': '{bad[1]}' is not a number.")
         raise UserError(f"Column '{name}' does not hold numbers.")

@@ -298,10 +298,10 @@ class Engine:
             if run_id not in self.running or run_id in self.ended_by_hand or not address:
                 return
             self.ended_by_hand.add(run_id)
-        try:
-            self.client.run(_kill, workers=[address], nanny=True)
-        except (KeyError, OSError):  # it has ended by itself
-            self.ended_by_hand.discard(run_id)
+            try:  # before another run can begin on this worker
+                self.client.run(_kill, workers=[address], nanny=True)
+            except (KeyError, OSError):  # it has ended by itself
+                self.ended_by_hand.discard(run_id)
 
     # short calls
 

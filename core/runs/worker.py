@@ -23,7 +23,7 @@ WRITE_EVERY = 0.2  # s between two writes of metrics
 SAMPLE_EVERY = 1.0  # s between two samples: the page looks once a second. A run that lasts a second has some to replay, too:
 FIRST_SAMPLES, SPREAD = 0.05, 0.15  # s between the first two, and what is added to it for each second that has gone by
 SAMPLE_SHARE = 0.1  # of the time, at most, goes into samples
-RUINED = 2.0  # times the loss of the first step: a network that is worse than that has been spoiled
+RUINED = 2.0  # times the first loss: a network that is worse than that has been spoiled
 CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 
 
@@ -105,12 +105,14 @@ class Recorder:
     def write_good(self) -> None:
         """Of a loop that diverged: the rows, and the state after its last step if that still was a good one.
 
-        Good is a loss no more than twice that of the first step, and all numbers finite; else the last checkpoint stays.
+        Good is a loss no more than twice the first that was seen here, and all numbers finite; else the last checkpoint stays.
         """
         self.write_rows()
         if self.last and self.last.checkpoint:
             losses = [name for name in self.first if "loss" in name and name in self.last.metrics]
-            if not all(abs(self.last.metrics[name]) <= RUINED * abs(self.first[name]) for name in losses):  # nor if it is no number
+            if not losses or not all(
+                abs(self.last.metrics[name]) <= RUINED * abs(self.first[name]) for name in losses
+            ):  # nor if it is no number
                 return
             from core.runs import checkpoints
 

@@ -157,3 +157,18 @@ def test_a_picture_of_one_pixel_is_a_picture():
     assert (values == np.array([9, 99, 200]).reshape(1, 3, 1, 1)).all()
     with pytest.raises(UserError):
         pictures.open_picture(buffer.getvalue()[:40])
+
+
+@pytest.mark.parametrize("way", [9, 93, 99])
+def test_an_entry_packed_in_a_way_that_is_not_known_spoils_nothing(way):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a/odd.jpg", b"whatever")
+        archive.writestr("a/noted.jpg", photo())
+    content = bytearray(out.getvalue())
+    for start, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = content.index(start) + at
+        content[place : place + 2] = way.to_bytes(2, "little")
+    kept = zipfile.ZipFile(io.BytesIO(pictures.without_notes(bytes(content))))
+    assert kept.namelist() == ["a/odd.jpg", "a/noted.jpg"] and kept.read("a/odd.jpg") == b""
+    assert b"Exif" not in kept.read("a/noted.jpg") and kept.read("a/noted.jpg")

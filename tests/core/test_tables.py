@@ -316,7 +316,7 @@ def test_the_first_bad_cell_is_found_between_decimal_commas():
 def test_a_column_with_the_other_decimal_sign_is_told_of():
     lines = [f"{t:%Y-%m-%d};{n}.5;{n},25" for n, t in enumerate(MONTHS)]
     table = tables.parse(("date;x;odd\n" + "\n".join(lines)).encode())
-    assert table.notation().decimal == "." and table.numbers() == ["x"]
+    assert table.notation.decimal == "." and table.numbers() == ["x"]
     assert any("'odd' would be numbers with a decimal comma" in note for note in table.notes)
     with pytest.raises(UserError, match="Row 1, column 'odd': '0,25' is not a number"):
         tidy.tidy(table, tidy.Choices(targets=("odd",)), "x")
@@ -352,3 +352,31 @@ def test_what_stands_between_thousands_can_be_chosen():
     assert tables.parse(commas, decimal=".", thousands="none").numbers() == []
     with pytest.raises(UserError, match="can't be the same"):
         tables.parse(commas, decimal=",", thousands=",")
+    assert tables.parse(commas, thousands="none").frame["sales"].iloc[0] == 1.234
+
+
+@pytest.mark.parametrize(("decimal", "between"), [(",", "."), (".", ",")])
+def test_a_first_thousand_far_down_is_still_one(decimal, between):
+    sales = [f"{n:,}".replace(",", between) for n in range(700, 1700)]
+    lines = [f"{n % 7}{decimal}5;{cell}" for n, cell in enumerate(sales)]
+    table = tables.parse(("price;sales\n" + "\n".join(lines)).encode())
+    assert table.frame["sales"].tolist() == list(range(700, 1700)) and not table.notes
+    assert table.frame["price"].iloc[1] == 1.5
+
+
+def test_two_signs_between_thousands_in_one_file():
+    lines = [f"{75_000 + n:,}".replace(",", " ") + f";{1000 + n:,}.5" for n in range(30)]
+    table = tables.parse(("post;x\n" + "\n".join(lines)).encode())
+    assert table.frame["post"].iloc[1] == 75_001 and table.frame["x"].iloc[1] == 1001.5
+
+
+def test_a_column_that_begins_with_numbers_is_not_called_nearly_all_numbers():
+    table = tables.parse(("x;y\n" + "\n".join(f"{n if n < 1200 else 'off'};1" for n in range(4000))).encode())
+    assert table.numbers() == ["y"] and not table.notes
+
+
+def test_numbers_kept_as_text_in_excel_are_read_in_the_chosen_notation():
+    out = io.BytesIO()
+    pd.DataFrame({"day": MONTHS, "x": [1.25 if n % 2 else "1.000,5" for n in range(40)]}).to_excel(out, index=False)
+    assert tables.parse(out.getvalue()).numbers() == []
+    assert tables.parse(out.getvalue(), decimal=",").frame["x"].iloc[:2].tolist() == [1000.5, 1.25]

@@ -33,6 +33,13 @@ def test_the_time_left_follows_the_speed_of_the_last_seconds(clock, running):
     assert told(clock, running, range(202, 240, 2)) == " · about 6 min left"  # slow motion: 762 steps at 2 a second
 
 
+def test_steps_that_take_long_are_told_of_steadily(clock, running):
+    told(clock, running, [10] * 30)
+    told(clock, running, [11] * 30)
+    said = {told(clock, running, [12 + second // 30]) for second in range(180)}
+    assert len(said) <= 7 and all("min left" in words and 480 < int(words.split()[2]) < 500 for words in said - {""})
+
+
 def test_a_pause_is_no_part_of_the_speed(clock, running):
     told(clock, running, range(10, 110, 10))
     assert told(clock, running.model_copy(update={"status": "paused"}), [100] * 500) == ""

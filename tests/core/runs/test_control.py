@@ -8,7 +8,7 @@ from core.errors import UserError
 from core.runs import control, files
 
 
-def test_pause_step_resume_stop(tmp_path):
+def test_pause_step_resume_stop(tmp_path, waiting):
     done, paused = [], []
     wishes = control.Control(tmp_path, paused.append)
 
@@ -20,21 +20,18 @@ def test_pause_step_resume_stop(tmp_path):
     control.ask(tmp_path, state="paused")
     thread = threading.Thread(target=loop)
     thread.start()
+    waiting(lambda: paused == [True])
+    assert done == []
+    for steps, total in ((3, 3), (1, 4), (1, 5)):
+        control.ask(tmp_path, steps=steps)
+        waiting(lambda total=total: len(done) == total)
     time.sleep(0.3)
-    assert done == [] and paused == [True]
-    control.ask(tmp_path, steps=3)
-    time.sleep(0.4)
-    assert len(done) == 3
-    control.ask(tmp_path, steps=1)
-    time.sleep(0.3)
-    control.ask(tmp_path, steps=1)
-    time.sleep(0.3)
-    assert len(done) == 5
+    assert len(done) == 5  # and no more
     control.ask(tmp_path, state="running")
-    time.sleep(0.3)
-    assert len(done) > 10 and paused[-1] is False
+    waiting(lambda: len(done) > 10)
+    assert paused[-1] is False
     control.ask(tmp_path, state="stopped")
-    thread.join(2)
+    thread.join(10)
     assert not thread.is_alive()
 
 
@@ -44,7 +41,7 @@ def test_stop_is_obeyed_while_paused(tmp_path):
     thread = threading.Thread(target=wishes.wait)
     thread.start()
     control.ask(tmp_path, state="stopped")
-    thread.join(2)
+    thread.join(10)
     assert not thread.is_alive() and wishes.state == "stopped"
 
 
@@ -55,7 +52,7 @@ def test_slow_motion_keeps_to_the_chosen_speed(tmp_path):
     began = time.monotonic()
     for _ in range(10):
         assert wishes.wait()
-    assert 0.4 < time.monotonic() - began < 1.5
+    assert 0.4 < time.monotonic() - began < 5
 
 
 def test_a_demo_run_that_is_paused_ends_when_its_time_is_up(tmp_path):
@@ -63,7 +60,7 @@ def test_a_demo_run_that_is_paused_ends_when_its_time_is_up(tmp_path):
     wishes = control.Control(tmp_path, seconds=0.3)
     began = time.monotonic()
     assert wishes.wait() is False and wishes.out_of_time
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
 
 
 def test_live_settings_arrive_once_and_add_up(tmp_path):

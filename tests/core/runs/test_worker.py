@@ -38,6 +38,7 @@ def test_a_run_whose_loss_is_no_number_keeps_the_weights_of_its_last_good_step(f
         ({"train/loss": -9.0}, 3.0, 1),
         ({"train/loss": 0.1}, float("inf"), 1),
         ({"train/loss": float("nan")}, 3.0, 1),
+        ({"train/td_error": 0.1}, 3.0, 1),  # nothing to judge it by
     ],
 )
 def test_weights_that_are_spoiled_do_not_replace_good_ones(tmp_path, metrics, weight, kept):
