@@ -23,6 +23,9 @@ class Notation(NamedTuple):
     thousands: str = "auto"
 
 
+USUAL = Notation()
+
+
 def typed(frame: pd.DataFrame, dates: str, notation: Notation) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give every column one of three types: time, number, text. Returns the frame and what was detected, for people.
 

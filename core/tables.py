@@ -57,7 +57,7 @@ class Table:
     frame: pd.DataFrame
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    notation: columns.Notation = columns.Notation()
+    notation: columns.Notation = columns.USUAL
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
