@@ -110,9 +110,8 @@ class Recorder:
         self.write_rows()
         if self.last and self.last.checkpoint:
             losses = [name for name in self.first if "loss" in name and name in self.last.metrics]
-            if not losses or not all(
-                abs(self.last.metrics[name]) <= RUINED * abs(self.first[name]) for name in losses
-            ):  # nor if it is no number
+            usual = [abs(self.last.metrics[name]) <= RUINED * abs(self.first[name]) for name in losses]  # a NaN is not
+            if not usual or not all(usual):
                 return
             from core.runs import checkpoints
 
