@@ -16,13 +16,6 @@ os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: two threads that wait for each other beside a busy neighbour take minutes
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Two processes: one for the browser's tests, which share a server; the files of the others stay whole."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("browser" if item.get_closest_marker("browser") else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def runs_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
