@@ -258,14 +258,17 @@ def rows(config, resume=None):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_numbers(method):
-    first = rows(tiny(method))
-    assert str(first) == str(rows(tiny(method)))
+    seeds = 1 if method in DEEP else 2  # networks take longer
+    first = rows(tiny(method, seeds=seeds))
+    assert str(first) == str(rows(tiny(method, seeds=seeds)))
     if method not in PLANNERS:
-        assert str(first) != str(rows(tiny(method, seed=1)))
+        assert str(first) != str(rows(tiny(method, seeds=seeds, seed=1)))
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("changes", [{}, {"state": "local view", "prioritised": True, "double": True}], ids=["plain", "all options"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"state": "local view", "prioritised": True, "double": True, "seeds": 1}], ids=["plain", "all options"]
+)
 def test_resume_gives_the_numbers_of_the_run_that_never_stopped(method, changes):
     if changes and method not in DEEP:
         return
@@ -296,7 +299,7 @@ def test_the_pace_changes_nothing_that_is_learned():
     assert (chunks.sample()["q"] == moves.sample()["q"]).all()
 
 
-@pytest.mark.parametrize("method", ["Q-learning", "value iteration", "DQN", "PPO", "Dyna-Q"])
+@pytest.mark.parametrize("method", ["Q-learning", "value iteration", "DQN", "Dyna-Q"])
 def test_the_map_can_change_while_it_learns(method):
     walled = EMPTY.changed(rows=["S...", "###.", "....", "...G"])
     config = GridworldConfig(method=method, **QUICK[method])
