@@ -1,6 +1,7 @@
 """The image page in a real Chromium: recognise, draw, train, look inside, bring bad files."""
 
 import io
+import json
 import re
 
 import numpy as np
@@ -50,7 +51,8 @@ def slide_the_window(page):
     row, column = map(int, window.get_attribute("data-place").split(","))
     words = window.locator(".sum").inner_text()
     assert words.startswith(f"Row {row}, column {column}: Sum of the products with this map") and "with the 3 other maps" in words
-    numbers = [float(value.replace("\u2212", "-").strip("()")) for value in re.findall(r"\(?[\u2212]?\d+\.\d+\)?", words)]
+    parts = re.findall(r"\(?[\u2212]?\d+\.\d+\)?", words.split("\u2192")[0])  # what follows is done with the sum
+    numbers = [float(value.replace("\u2212", "-").strip("()")) for value in parts]
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.03)  # with this map + with the others + bias = the sum, as rounded
     page.get_by_role("button", name="Slide").click()
     page.locator(f'.window:not([data-place="{row},{column}"])').wait_for()
@@ -95,12 +97,16 @@ def test_a_camera_that_is_refused_is_told(server, chromium):
     context.close()
 
 
-def open_a_cell(page):
-    """Click a number on the diagonal of the confusion matrix: the pictures behind it are shown."""
+def open_a_cell(server, page):
+    """Click the largest number of the confusion matrix: the pictures behind it are shown."""
+    run_id = re.search(r"image_run=(\w+)", page.url)[1]
+    counts = np.array(json.loads((server.runs / run_id / "result.json").read_text())["confusion"])
+    row, column = divmod(int(counts.argmax()), len(counts))
     table = page.get_by_test_id("stExpander").filter(has_text="What it confuses").get_by_test_id("stDataFrame").first
     table.scroll_into_view_if_needed()
-    table.locator(".dvn-scroller").click(position={"x": 100, "y": 52})
-    page.get_by_text(re.compile(r"named \d: ")).first.wait_for()
+    width = (table.bounding_box()["width"] - 52) / len(counts)  # beside the column of names
+    table.locator(".dvn-scroller").click(position={"x": 52 + (column + 0.5) * width, "y": 52 + 35 * row})
+    page.get_by_text(f"{row}, named {column}: ").first.wait_for()
 
 
 def test_train_draw_and_look_inside(server, page):
@@ -122,7 +128,7 @@ def test_train_draw_and_look_inside(server, page):
     page.get_by_text(re.compile(r"% sure")).first.wait_for()
     page.get_by_text("What it confuses").click()
     page.get_by_text("Rows: what it is").wait_for()
-    open_a_cell(page)
+    open_a_cell(server, page)
     page.get_by_role("tab", name="Look inside").click()
     slide_the_window(page)
     page.get_by_role("button", name="softmax: choose a number").click(position={"x": 10, "y": 10})
