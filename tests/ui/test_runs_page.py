@@ -2,6 +2,8 @@
 
 import json
 import os
+import secrets
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -16,17 +18,29 @@ from ui import frame
 EXAMPLE = "example-forecasting-airline-lstm"
 
 
-@pytest.fixture
-def trained(app, small, request):
-    """Two runs of the visitor's, trained here, and the page of runs."""
-    app.session_state["visitor"] = me = request.node.name
+@pytest.fixture(scope="module")
+def once(runs_folder, small):
+    """Two runs, trained here."""
     config, data = small
     runs = [store.create("forecasting", config.updated({"hidden_size": size}), data, data=data.name) for size in (4, 5)]
     for run in runs:
-        store.change(run.id, owner=store.owner_of(me))
-        store.remember(me, run.id)
         worker.train_here(run.id)
-    return app, me, [store.read(run.id) for run in runs]
+    return runs
+
+
+@pytest.fixture
+def trained(app, once, request):
+    """Copies of the two that are the visitor's, and the page of runs."""
+    app.session_state["visitor"] = me = request.node.name
+    copies = []
+    for run in once:
+        copy = secrets.token_hex(16)
+        shutil.copytree(store.folder(run.id), store.root() / copy)
+        record = store.read(run.id).model_copy(update={"id": copy, "owner": store.owner_of(me)})
+        store.save_run(record)
+        store.remember(me, copy)
+        copies.append(record)
+    return app, me, copies
 
 
 def choose(app, *runs):
