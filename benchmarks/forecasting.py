@@ -30,16 +30,20 @@ from core.forecasting.train import THREADS, train
 from core.forecasting.windows import Windows
 
 CPU = torch.device("cpu")
+RIVALS = {
+    "gru": "the same settings with a GRU",
+    "rnn": "the same settings with an RNN",
+    "ets": "exponential smoothing",
+    "theta": "Theta",
+    "snaive_drift": "seasonal naive with drift",
+    "snaive": "seasonal naive",
+    "last": "last value",
+}
 FIGURES = {
     "airline_mape_lstm": Figure("airline, 36 months ahead: MAPE of the LSTM preset", "%", 5.11),
-    "airline_mape_gru": Figure("the same settings with a GRU", "%"),
-    "airline_mape_rnn": Figure("the same settings with an RNN", "%"),
-    "airline_mape_ets": Figure("exponential smoothing", "%"),
-    "airline_mape_theta": Figure("Theta", "%"),
-    "airline_mape_snaive_drift": Figure("seasonal naive with drift", "%"),
-    "airline_mape_snaive": Figure("seasonal naive", "%"),
-    "airline_smape_lstm": Figure("sMAPE of the LSTM preset", "%"),
-    "airline_smape_ets": Figure("sMAPE of exponential smoothing", "%"),
+    **{f"airline_mape_{key}": Figure(name, "%") for key, name in RIVALS.items()},
+    "airline_smape_lstm": Figure("the same, sMAPE: the LSTM preset", "%"),
+    **{f"airline_smape_{key}": Figure(name, "%") for key, name in RIVALS.items()},
     "airline_coverage_80": Figure("share of the 36 months inside the LSTM's 80 % band", "%"),
     "airline_train_s": Figure("training of the LSTM preset", "s", 60),
     "sunspots_mae_lstm": Figure("sunspots: MAE of the LSTM preset", ""),
@@ -114,19 +118,10 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """All figures."""
     torch.set_num_threads(THREADS)
     airline, seconds = accuracy("airline", options.runs)
-    found = {
-        "airline_mape_lstm": airline["network"]["mape"],
-        "airline_mape_gru": accuracy("airline", options.runs, model="gru")[0]["network"]["mape"],
-        "airline_mape_rnn": accuracy("airline", options.runs, model="rnn")[0]["network"]["mape"],
-        "airline_mape_ets": airline["ets"]["mape"],
-        "airline_mape_theta": airline["theta"]["mape"],
-        "airline_mape_snaive_drift": airline["snaive_drift"]["mape"],
-        "airline_mape_snaive": airline["snaive"]["mape"],
-        "airline_smape_lstm": airline["network"]["smape"],
-        "airline_smape_ets": airline["ets"]["smape"],
-        "airline_coverage_80": 100 * airline["network"]["coverage"],
-        "airline_train_s": seconds,
-    }
+    found = {"airline_coverage_80": 100 * airline["network"]["coverage"], "airline_train_s": seconds}
+    airline["lstm"] = airline.pop("network")
+    airline |= {cell: accuracy("airline", options.runs, model=cell)[0]["network"] for cell in ("gru", "rnn")}
+    found |= {f"airline_{metric}_{key}": airline[key][metric] for metric in ("mape", "smape") for key in airline}
     for name in ("sunspots", "co2"):
         scores, _ = accuracy(name, options.runs)
         found |= {
