@@ -79,16 +79,9 @@ def test_a_run_that_starts_again_does_not_obey_the_last_stop(tmp_path):
     assert control.wanted(tmp_path)["state"] == "running"
 
 
-def test_a_run_on_a_full_disk_can_still_be_stopped_and_a_fuller_one_says_so(tmp_path, monkeypatch):
+def test_a_run_on_a_full_disk_can_still_be_stopped_and_a_fuller_one_says_so(tmp_path, monkeypatch, fill_the_disk):
     files.reserve(tmp_path)
-    real = os.fsync
-
-    def full(descriptor):
-        if (tmp_path / files.RESERVE).exists():
-            raise OSError(28, "No space left on device")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full)
+    fill_the_disk(tmp_path)
     control.ask(tmp_path, state="stopped")
     assert control.wanted(tmp_path)["state"] == "stopped"
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))

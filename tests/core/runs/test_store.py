@@ -1,5 +1,3 @@
-import os
-
 import numpy as np
 import pytest
 
@@ -89,16 +87,8 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_still_leaves_room_for_the_last_words(run, monkeypatch):
-    folder = store.folder(run.id)
-    real = os.fsync
-
-    def full(descriptor):
-        if (folder / files.RESERVE).exists():
-            raise OSError(28, "No space left on device")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", full)
+def test_a_full_disk_still_leaves_room_for_the_last_words(run, fill_the_disk):
+    fill_the_disk(store.folder(run.id))
     store.change(run.id, status="failed", note="The disk is full.")
     assert store.read(run.id).note == "The disk is full."
 
