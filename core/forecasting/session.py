@@ -173,7 +173,11 @@ class Session:
         self.network.eval()
         forecast = self.network(past, known)[0].float().cpu().numpy()
         self.network.train()
-        return {"forecast": forecast, "origin": np.array([self.parts.train]), "refit": np.array([self.phase != "select"])}
+        return {
+            "forecast": forecast,
+            "origin": np.array([self.parts.train]),
+            "refit": np.array([self.config.refit and self.phase != "select"]),
+        }
 
     def checkpoint(self) -> Checkpoint:
         """Everything, so that `restore` goes on as if nothing had happened."""

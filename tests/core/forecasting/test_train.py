@@ -215,3 +215,10 @@ def test_it_runs_without_the_dashboard():
         timeout=120,
     )
     assert "step 20/" in done.stdout and "The LSTM" in done.stdout.splitlines()[-1], done.stderr
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_only_a_refitted_network_is_said_to_learn_from_the_validation_part(small, refit):
+    config, data = small
+    said = [bool(progress.sample()["refit"][0]) for progress in train(config.updated({"refit": refit}), data, device=torch.device("cpu"))]
+    assert said[0] is False and said[-1] is refit
