@@ -140,8 +140,8 @@ ORIGINS = range(48, 73, 3)  # 1953-01 to 1955-01: all 36 months after each end b
 CANDIDATES: dict[str, list[Any]] = {
     "transform": ["none", "square root", "log"],
     "window": [12, 24],
-    "hidden_size": [16, 32, 64],
-    "difference": ["last season", "last season and trend"],
+    "hidden_size": [8, 16, 32, 64],
+    "difference": ["last season", "seasons and trend"],
     "learning_rate": [0.002, 0.005, 0.01],
     "dropout": [0.0, 0.2, 0.4],
     "weight_decay": [0.0, 0.1, 0.3, 1.0],

@@ -21,9 +21,9 @@ class ForecastingConfig(Config):
             "horizon": 36,
             "test_size": 36,
             "validation_size": 12,
-            "window": 12,
+            "hidden_size": 16,
             "transform": "square root",
-            "difference": "last season and trend",
+            "difference": "seasons and trend",
             "weight_decay": 1.0,
             "refit": False,
             "learning_rate": 0.01,
@@ -88,11 +88,11 @@ class ForecastingConfig(Config):
         description="Learn on square roots or logarithms: right where swings grow with the level.",
         json_schema_extra=marks("Series"),
     )
-    difference: Literal["auto", "none", "last value", "last season", "last season and trend"] = Field(
+    difference: Literal["auto", "none", "last value", "last season", "seasons and trend"] = Field(
         "auto",
         title="Difference",
-        description="What the network corrects: its own mean, the last value, or the value one season earlier, with or "
-        "without the average growth per season. Auto takes the season where the window holds one.",
+        description="What the network corrects: its own mean, the last value, the value one season earlier, or the mean of "
+        "the seasons in the window, moved on by the average growth. Auto takes the last season where the window holds one.",
         json_schema_extra=marks("Series"),
     )
     calendar: bool = Field(
@@ -204,6 +204,6 @@ class ForecastingConfig(Config):
 
     @model_validator(mode="after")
     def _season_fits(self) -> Self:
-        if self.difference.startswith("last season") and self.season > self.window:
+        if "season" in self.difference and self.season > self.window:
             raise ValueError(f"Difference '{self.difference}' needs an input window of at least one season")
         return self

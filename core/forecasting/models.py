@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
-SEASONAL = ("last season", "last season and trend")  # differences that look one season back
+SEASONAL = ("last season", "seasons and trend")  # differences that look one season back, or at all that the window holds
+FARTHEST = 12  # seasons apart that the growth per season is fitted on: the number of pairs grows with it
 State = tuple[Tensor, ...]  # (h,) for RNN and GRU, (h, c) for the LSTM
 
 
@@ -98,11 +99,13 @@ class RecurrentForecaster(nn.Module):
 
     def base(self, past: Tensor) -> Tensor:
         """The simple forecast that the network corrects, transformed.  # (batch, horizon, targets)"""
-        if self.difference in SEASONAL:
-            steps = torch.arange(self.horizon, device=past.device)
-            seasons = (steps // self.season + 1).double().unsqueeze(-1)  # ahead
-            return past[:, past.shape[1] - self.season + steps % self.season] + self.trend * seasons
-        return self.level(past).expand(-1, self.horizon, -1)
+        if self.difference not in SEASONAL:
+            return self.level(past).expand(-1, self.horizon, -1)
+        count = past.shape[1] // self.season if self.difference == "seasons and trend" else 1
+        mean = past[:, -count * self.season :].unflatten(1, (count, self.season)).mean(1)  # (batch, season, targets)
+        steps = torch.arange(self.horizon, device=past.device)
+        ahead = (steps // self.season + 1).double() + (count - 1) / 2  # seasons from the middle of those to this step
+        return mean[:, steps % self.season] + self.trend * ahead.unsqueeze(-1)  # without a trend, it is 0
 
     def inputs(self, past: Tensor, known: Tensor) -> Tensor:
         """What the network reads, step by step.  # (batch, time, targets + known) float32"""
@@ -123,11 +126,8 @@ class RecurrentForecaster(nn.Module):
         past, future = self.transform.there(past), self.transform.there(future)
         self.centre.copy_(past.mean((0, 1)))
         self.scale.copy_((past - self.level(past)).square().mean((0, 1)).sqrt().clamp_min(1e-12))
-        if self.difference == "last season and trend":
-            self.trend.zero_()
-            growth = future - self.base(past)  # least squares through zero: growth = trend * seasons ahead
-            seasons = (torch.arange(self.horizon, device=past.device) // self.season + 1).double().view(-1, 1).expand_as(growth)
-            self.trend.copy_((growth * seasons).nansum((0, 1)) / (seasons.square() * ~growth.isnan()).sum((0, 1)))
+        if self.difference == "seasons and trend":
+            self.trend.copy_(_growth(torch.cat([past, future], 1), self.season))
         error = future - self.base(past)
         self.output_scale.copy_(error.square().nanmean((0, 1)).sqrt().clamp_min(1e-12))
         self.known_centre.copy_(known.mean((0, 1)))
@@ -203,6 +203,19 @@ class RecurrentForecaster(nn.Module):
     def forward(self, past: Tensor, known: Tensor) -> Tensor:
         """See the contract at the top of this file."""
         return self.denormalise(past, self.calibrated(self.normalised(past, known)))
+
+
+def _growth(values: Tensor, season: int) -> Tensor:
+    """Growth per season: least squares through zero over all pairs that are whole seasons apart.
+
+    values (n, time, targets), NaN where unknown -> (targets,)
+    """
+    products, squares = values.new_zeros(values.shape[-1]), values.new_zeros(values.shape[-1])
+    for apart in range(1, min(FARTHEST, (values.shape[1] - 1) // season) + 1):
+        growth = values[:, apart * season :] - values[:, : -apart * season]
+        products += (growth * apart).nansum((0, 1))
+        squares += (~growth.isnan()).sum((0, 1)) * apart**2
+    return products / squares
 
 
 def _known(values: Tensor) -> Tensor:

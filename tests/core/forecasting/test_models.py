@@ -24,7 +24,7 @@ def windows(n=7, time=12, targets=2, known=3, horizon=5):
 
 @pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize("transform", TRANSFORMS)
-@pytest.mark.parametrize("difference", ["none", "last value", "last season", "last season and trend"])
+@pytest.mark.parametrize("difference", ["none", "last value", "last season", "seasons and trend"])
 def test_every_forecaster_keeps_the_contract(model, transform, difference):
     past, known = windows()
     forecaster = network(model, transform=transform, difference=difference, layers=2)
@@ -89,13 +89,22 @@ def test_an_untrained_network_says_nearly_what_the_simple_forecast_says():
 
 
 def test_the_trend_is_the_growth_per_season():
-    line = 3.0 * torch.arange(20).double()  # season 4: 12 more each season
+    line = 3.0 * torch.arange(24).double()  # season 4: 12 more each season
     starts = torch.arange(0, 10).unsqueeze(1)
-    past, future = line[starts + torch.arange(5)].unsqueeze(-1), line[starts + 5 + torch.arange(5)].unsqueeze(-1)
-    forecaster = network(targets=1, difference="last season and trend")
-    forecaster.fit_scales(past, torch.zeros(10, 10, 3, dtype=torch.float64), future)
-    assert forecaster.trend.item() == pytest.approx(12)
-    assert torch.allclose(forecaster.base(past), future)
+    for window in (5, 9):  # one season, and the mean of two
+        past, future = line[starts + torch.arange(window)].unsqueeze(-1), line[starts + window + torch.arange(5)].unsqueeze(-1)
+        forecaster = network(targets=1, difference="seasons and trend")
+        forecaster.fit_scales(past, torch.zeros(10, window + 5, 3, dtype=torch.float64), future)
+        assert forecaster.trend.item() == pytest.approx(12)
+        assert torch.allclose(forecaster.base(past), future)
+
+
+def test_noise_is_averaged_over_the_seasons_of_the_window():
+    past = torch.tensor([1.0, 5, 1, 5, 3, 7, 3, 7]).double().view(1, -1, 1)  # season 2: each place grows by 1 or 0
+    forecaster = network(targets=1, horizon=3, season=2, difference="seasons and trend")
+    assert forecaster.base(past)[0, :, 0].tolist() == [2, 6, 2]
+    forecaster.trend.fill_(10.0)  # 2.5 seasons from the middle of the four to the next one, 3.5 to the one after
+    assert forecaster.base(past)[0, :, 0].tolist() == [27, 31, 37]
 
 
 @settings(max_examples=30, deadline=None)

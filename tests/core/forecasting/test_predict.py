@@ -104,14 +104,14 @@ def test_the_forecast_goes_on_where_the_series_ends():
 
 def test_editing_the_past_moves_the_forecast():
     series = data.builtin("airline")
-    recent = series.values()[-12:]
+    recent = series.values()[-24:]
     same = predict.forecast(EXAMPLES[0], recent.tolist())
     assert same["quantiles"] == predict.forecast(EXAMPLES[0])["quantiles"]
     raised = predict.forecast(EXAMPLES[0], (recent * 1.5).tolist())
     assert np.mean(raised["quantiles"]) > 1.2 * np.mean(same["quantiles"])
 
 
-@pytest.mark.parametrize("recent", [[[1.0]], [[float("nan")]] * 12, [[1.0, 2.0]] * 12])
+@pytest.mark.parametrize("recent", [[[1.0]], [[float("nan")]] * 24, [[1.0, 2.0]] * 24])
 def test_edits_that_are_no_numbers_are_refused(recent):
     with pytest.raises(UserError, match="must hold a number"):
         predict.forecast(EXAMPLES[0], recent)
@@ -174,7 +174,7 @@ def test_the_gradient_of_a_plain_rnn_vanishes_as_its_weights_say():
 def test_vanishing_compares_the_three_cells_before_and_after():
     found = interpret.vanishing(EXAMPLES[0], EXAMPLES[1:])
     assert set(found["initial"]) == set(found["trained"]) == {"rnn", "lstm", "gru"}
-    assert all(len(norms) == 12 and norms[0] > 0 for part in found.values() for norms in part.values())
+    assert all(len(norms) == 24 and norms[0] > 0 for part in found.values() for norms in part.values())
 
 
 def test_memory_is_zero_for_a_network_that_reads_nothing(monkeypatch):
