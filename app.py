@@ -75,6 +75,7 @@ async def ready(request: Any) -> JSONResponse:
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """The engine starts in the background, once the first visitor may have been served, and ends with the server."""
+    log.mute("streamlit.error_util")  # it logs what `script_error` is told, with its message
     log.event("server_started")
 
     async def start() -> None:

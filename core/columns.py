@@ -13,7 +13,13 @@ from core.stamps import MISSING, read_times
 THOUSANDS = {",": "comma", ".": "point", " ": "space", "'": "apostrophe", "none": "none"}  # what may stand between thousands
 NEARLY = 0.8  # share of a column's cells that are numbers, above which the others are told
 LOOK = 1000  # cells by which a column is judged at first sight
-_TIME_NAMES = re.compile(r"date|time|stamp|month|year|week|day|quarter|period|^ds$|^t$|日付|日時|年月|年|時刻", re.I)
+_TIME_NAMES = re.compile(
+    r"(?<![a-z])(date|time|datetime|timestamp|stamp|month|year|week|day|quarter|period|ds|t|datum|fecha|jahr|monat)(?![a-z])|日|年|時刻",
+    re.I,
+)
+
+
+_NUMERIC = re.compile(r"\s*[-+($€£¥￥]{0,2}\s*[.,]?\d")
 
 
 class Notation(NamedTuple):
@@ -29,23 +35,32 @@ USUAL = Notation()
 def typed(frame: pd.DataFrame, dates: str, notation: Notation) -> tuple[pd.DataFrame, dict[str, str]]:
     """Give every column one of three types: time, number, text. Returns the frame and what was detected, for people.
 
-    dates: "auto" or one of `stamps.DATE_FORMATS`.
+    dates: "auto" or one of `stamps.DATE_FORMATS`. Of columns of mere numbers (years, 20240131), at most one becomes a time, and only
+    where no other column is one.
     """
     columns: dict[str, pd.Series] = {}
     facts: dict[str, str] = {}
+    digits: dict[str, bool] = {}  # columns of numbers, and whether their name or their order speaks for a time
+    dated = False
     for name in map(str, frame.columns):
         column = frame[name]
-        if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
-            columns[name] = column
-            continue
         first = name == frame.columns[0] and column.is_unique and column.is_monotonic_increasing
         likely = bool(_TIME_NAMES.search(name)) or first
-        if likely or not pd.api.types.is_numeric_dtype(column):
-            parsed = read_times(column, dates if likely or dates != "auto" else "auto", likely)
-            if parsed is not None:
-                columns[name], facts["date format"] = parsed
-                continue
-        columns[name] = _numbers(column, notation)
+        parsed = None
+        if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
+            columns[name], dated = column, True
+            continue
+        if pd.api.types.is_numeric_dtype(column):
+            digits[name] = likely
+        elif (parsed := read_times(column, dates, likely)) is not None:
+            columns[name], dated = parsed[0], True
+            facts.setdefault("date format", parsed[1])
+        if parsed is None:
+            columns[name] = _numbers(column, notation)
+    for name, likely in digits.items():
+        if not dated and (likely or dates != "auto") and (parsed := read_times(frame[name], dates)) is not None:
+            columns[name], facts["date format"] = parsed
+            dated = True
     return pd.DataFrame(columns, index=frame.index), facts
 
 
@@ -53,10 +68,17 @@ def _numbers(column: pd.Series, notation: Notation) -> pd.Series:
     """A column as float64 if every cell that says something is a number, else as it is."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
-    if _share(column, notation) < 0.5:  # of text, a look at some cells is enough
+    if _is_text(column) or _share(column, notation) < 0.5:  # of text, a look at some cells is enough
         return column.astype("object")
     numbers, said = _read(column, notation)
     return numbers if numbers.notna().sum() == said.sum() else column.astype("object")
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Whether most of a few cells, from all over a column, don't even begin like a number: five hundred columns take a second then."""
+    filled = column.dropna()
+    cells = [cell for cell in map(str, filled.iloc[:: max(1, len(filled) // 50)]) if cell.strip() not in MISSING]
+    return sum(bool(_NUMERIC.match(cell)) for cell in cells) < len(cells) / 2
 
 
 def _share(column: pd.Series, notation: Notation) -> float:
@@ -96,7 +118,7 @@ def nearly_numbers(frame: pd.DataFrame, notation: Notation) -> list[str]:
     other = "," if notation.decimal == "." else "."
     for name in map(str, frame.columns):
         column = frame[name]
-        if column.dtype != object or not column.notna().any() or len(notes) == 4:
+        if column.dtype != object or not column.notna().any() or len(notes) == 4 or _is_text(column):
             continue
         if _share(column, notation) > NEARLY:
             numbers, said = _read(column, notation)

@@ -28,6 +28,21 @@ def gpus() -> list[str]:
     return [str(index) for index, line in enumerate(listing.splitlines()) if line.startswith("GPU ")]
 
 
+def card() -> tuple[str, int] | None:
+    """Name and memory (GiB) of the GPU that trainings will run on, asked without importing torch; None if there is none."""
+    visible = gpus()
+    if not visible or os.environ.get("MANABI_DEVICE", "cuda") == "cpu":
+        return None
+    command = ["nvidia-smi", "-i", visible[0], "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        name, mebibytes = (
+            subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.splitlines()[0].rsplit(",", 1)
+        )
+        return name.strip(), round(int(mebibytes) / 1024)
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None
+
+
 def pick() -> torch.device:
     """The GPU if torch can use one, else the CPU. `MANABI_DEVICE` (`cpu`, `cuda`) overrides."""
     import torch

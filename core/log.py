@@ -22,6 +22,11 @@ def setup() -> None:
         _logger.propagate = False
 
 
+def mute(name: str) -> None:
+    """Keep a library's logger silent: it may quote what a visitor uploaded, and our own events tell its news."""
+    logging.getLogger(name).addFilter(lambda record: False)
+
+
 def event(name: str, **facts: str | int | float | None) -> None:
     """Log one event with its facts."""
     setup()

@@ -97,10 +97,12 @@ def _opened(content: bytes) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
         raise UserError(f"This zip holds {len(entries):,} files; at most {MOST_ENTRIES:,} are taken.")
     if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
         raise UserError(f"This zip unpacks to more than {MOST_UNPACKED // 2**20} MB.")
-    hidden = {entry.filename for entry in entries if PurePosixPath(entry.filename).name.startswith(".")}
-    return archive, [
-        entry for entry in entries if entry.filename not in hidden | {PROJECT} and "__MACOSX" not in PurePosixPath(entry.filename).parts
-    ]
+    return archive, [entry for entry in entries if not _added(PurePosixPath(entry.filename))]
+
+
+def _added(path: PurePosixPath) -> bool:
+    """Whether a file of a zip comes from a system (hidden files, resource forks of macOS) or is what a project file adds."""
+    return path.name.startswith(".") or str(path) == PROJECT or "__MACOSX" in path.parts
 
 
 def _few(files: list[str]) -> str:
@@ -171,21 +173,24 @@ def open_picture(content: bytes) -> tuple[Image.Image, list[str]]:
             picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
         if picture.width * picture.height > MOST_PIXELS:
             raise Image.DecompressionBombError
-        if getattr(picture, "n_frames", 1) > 1:
+        if getattr(picture, "n_frames", 1) > 1 and picture.format != "MPO":  # a still of some cameras, with a second view beside it
             notes.append("Animated: the first frame is taken.")
         picture.load()
-        picture = _upright(picture)
+        return _eight_bits(_upright(picture)), notes
     except Image.DecompressionBombError:
         raise UserError(f"A picture of more than {MOST_PIXELS // 10**6} million pixels is too large.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError):
+    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, OverflowError, RuntimeError, IndexError):
         raise UserError("Not a PNG, JPEG, WebP or HEIC picture, or cut off.") from None
-    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # 16 bits and more: the brightest becomes white
-        deep = np.asarray(picture, np.float64)
-        picture = Image.fromarray((255 * (deep - deep.min()) / max(1.0, np.ptp(deep))).astype(np.uint8))
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Any kind of pixel as red, green and blue of 8 bits, on white."""
+    if picture.mode == "I" or picture.mode.startswith("I;16"):  # PNG of 16 bits: white is 65535
+        picture = Image.fromarray((np.asarray(picture, np.float64) / 257).round().clip(0, 255).astype(np.uint8))
     if picture.mode in {"P", "PA", "LA", "RGBA", "La", "RGBa"} or "transparency" in picture.info:
         clear = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return picture.convert("RGB"), notes
+    return picture.convert("RGB")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -200,8 +205,11 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def rewritten(picture: Image.Image) -> bytes:
-    """A picture with nothing beside its pixels: a small one as PNG, others as JPEG whose shorter side has at most 512 pixels."""
+def rewritten(picture: Image.Image, lossy: bool = False) -> bytes:
+    """A picture with nothing beside its pixels: a small one as PNG, others as JPEG whose shorter side has at most 512 pixels.
+
+    lossy: it was a JPEG before: a small one becomes a fine JPEG again, for as PNG it would be five times as large.
+    """
     large, small = max(picture.size), min(picture.size)
     share = min(1.0, KEPT / small, 4 * KEPT / large)
     picture = (
@@ -209,7 +217,12 @@ def rewritten(picture: Image.Image) -> bytes:
     )
     picture.info = {}  # Pillow would write comments again
     buffer = io.BytesIO()
-    picture.save(buffer, *(("PNG",) if large <= LOSSLESS else ("JPEG",)), quality=90)
+    if large > LOSSLESS:
+        picture.save(buffer, "JPEG", quality=90)
+    elif lossy:
+        picture.save(buffer, "JPEG", quality=95, subsampling=0)
+    else:
+        picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -251,7 +264,7 @@ def without_notes(content: bytes) -> bytes:
 
 def _clean(content: bytes) -> bytes:
     noted = suffix(content) and any(trace in content for trace in TRACES)
-    return rewritten(open_picture(content)[0]) if noted else content
+    return rewritten(open_picture(content)[0], lossy=suffix(content) == ".jpg") if noted else content
 
 
 def bundle(files: dict[str, bytes]) -> bytes:

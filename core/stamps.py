@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 
@@ -57,13 +60,22 @@ DATE_FORMATS = (
     "unix milliseconds",
 )
 _SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
+_ZONES = {  # how zones are written that ISO 8601 does not know, behind a time of day -> as it writes them, one after the other
+    r" ?\[?[A-Z][A-Za-z_]+/[A-Za-z_/-]+\]?$": "",  # Europe/Berlin, also behind an offset
+    r"(:\d{2}(?:\.\d+)?) ?(?:UTC|GMT)$": r"\1+00:00",
+    r"(:\d{2}(?:\.\d+)?) ?JST$": r"\1+09:00",
+    r"(:\d{2}(?:\.\d+)?) ?([+-]\d{2})$": r"\1\2:00",
+    r"(:\d{2}(?:\.\d+)?) ([+-]\d{2}:?\d{2})$": r"\1\2",
+    r"^(\d{4})/(\d{2})/(\d{2})(?=.*[+-]\d{2}:?\d{2}$)": r"\1-\2-\3",
+}
 
 
 def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> tuple[pd.Series, str] | None:
     """A column as points in time and the format that fits, or None if it holds none.
 
     Zones: stamps with one UTC offset keep it; with several they are read as UTC, or on the local clock where only that is regular, and
-    the format says so. Raises `UserError` if only some stamps have a zone.
+    the format says so. A place's name (Europe/Berlin) is left out, and its local clock or the offset before it taken. Raises `UserError`
+    if only some stamps have a zone.
     """
     text = column.astype("string").str.strip()
     if pd.api.types.is_float_dtype(column):
@@ -72,12 +84,15 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
     filled = text.dropna()
     if len(filled) == 0:
         return None
+    if re.match(r"\d{4}[-/]", filled.iloc[0]) and ":" in filled.iloc[0]:
+        text = _iso_zones(text, filled)
+        filled = text.dropna()
     probe = pd.concat([filled.iloc[:50], filled.iloc[-50:], filled.iloc[:: max(1, len(filled) // 100)]])
     formats = DATE_FORMATS if wanted == "auto" else (wanted,)
     for style in formats:
         if style in {"%Y", "%Y%m", "%Y%m%d", "unix seconds", "unix milliseconds"} and not likely:
             continue
-        if _read_style(probe, style) is None:
+        if not _could_be(filled.iloc[0], style) or _read_style(probe, style) is None:
             continue
         times = _read_style(text, style)
         if times is None:
@@ -90,6 +105,27 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
                 times, style = rival, rival_style
         return times, style + (_zone_words(filled, times) if style == "ISO 8601" else "")
     return None
+
+
+def _could_be(cell: str, style: str) -> bool:
+    """Whether one cell is of a format: asked of the first, so that a column of text is not tried forty times."""
+    if not style.startswith("%"):
+        return any(sign.isdigit() for sign in cell)
+    try:
+        datetime.strptime(cell, style)
+    except ValueError:
+        return False
+    return True
+
+
+def _iso_zones(text: pd.Series, filled: pd.Series) -> pd.Series:
+    """Stamps with a zone, as ISO 8601 writes them; others as they are."""
+    first = filled.iloc[:100]
+    for written, iso in _ZONES.items():
+        changed = first.str.replace(written, iso, regex=True)
+        if not changed.equals(first):  # of a million rows, each look costs a second
+            first, text = changed, text.str.replace(written, iso, regex=True)
+    return text
 
 
 def _read_style(text: pd.Series, style: str) -> pd.Series | None:
@@ -127,20 +163,17 @@ def _read_style(text: pd.Series, style: str) -> pd.Series | None:
         return None
 
 
-def _offsets(filled: pd.Series) -> pd.Series:
-    return (
-        filled.str.extract(r"([+-]\d{2}:?\d{2}|Z)$")[0]
-        .dropna()
-        .replace({"Z": "+00:00"})
-        .str.replace(r"(\d{2})(\d{2})$", r"\1:\2", regex=True)
-    )
+def _offsets(filled: pd.Series) -> list[str]:
+    """The different UTC offsets of stamps, as +09:00."""
+    found = (re.search(r"([+-]\d{2}):?(\d{2})$|Z$", tail) for tail in filled.str[-6:].unique())
+    return list(dict.fromkeys(f"{match[1]}:{match[2]}" if match[1] else "+00:00" for match in found if match))
 
 
 def _zone_words(filled: pd.Series, times: pd.Series) -> str:
     """What is said of the zone of stamps, behind their format."""
     if not filled.str.contains(":", regex=False).any():
         return ""
-    offsets = _offsets(filled).unique()
+    offsets = _offsets(filled)
     if len(offsets) > 1:
         return f", {len(offsets)} UTC offsets: " + (
             "taken as UTC" if isinstance(times.dtype, pd.DatetimeTZDtype) else "taken by the local clock"
@@ -152,9 +185,9 @@ def _zoned(text: pd.Series, filled: pd.Series) -> pd.Series:
     """Stamps with UTC offsets: with theirs, if it is one; else in UTC, or on the local clock where only that is regular (days)."""
     offsets = _offsets(filled)
     times = pd.to_datetime(text, format="ISO8601", utc=True)
-    if offsets.nunique() == 1 and offsets.iloc[0] != "+00:00":
-        return times.dt.tz_convert(f"UTC{offsets.iloc[0]}")
-    if offsets.nunique() > 1:
+    if len(offsets) == 1 and offsets[0] != "+00:00":
+        return times.dt.tz_convert(f"UTC{offsets[0]}")
+    if len(offsets) > 1:
         local = pd.to_datetime(text.str.replace(r"([+-]\d{2}:?\d{2}|Z)$", "", regex=True), format="ISO8601")
         if _unsteady(local) < _unsteady(times) and not local.dropna().duplicated().any():
             return local

@@ -30,6 +30,9 @@ MAX_UNPACKED = 400 * 1024 * 1024  # of an Excel file, which is a zip
 
 ENCODINGS = ("utf-8", "utf-16", "cp932", "euc_jp", "cp1252", "iso8859-15", "mac_roman", "cp1251", "gb18030")
 _BETWEEN = {"auto": "\u00a0\u202f'’", " ": "\u00a0\u202f", "'": "'’"}  # signs between thousands that are nothing else
+_DATE = re.compile(
+    r"\d{1,4}[-/.年]\d{1,2}([-/.月]\d{1,4}日?)?([ T][\d:.+Z-]+)?|\d{1,2}[- ][A-Z][a-z]{2,8}[- ]\d{2,4}|[A-Z][a-z]{2,8} \d{1,2}, \d{4}"
+)
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 _MAGIC = {
@@ -141,8 +144,8 @@ def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
         raise UserError("This Excel file is damaged.") from None
     try:
-        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, dtype=object, engine="openpyxl", nrows=MAX_ROWS + 1)
-    except Exception:  # openpyxl raises whatever its XML reader met: any of it means a file we can't read
+        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, dtype=object, engine="calamine", nrows=MAX_ROWS + 1)
+    except Exception:  # its reader may raise anything, and any of it means a file that can't be read
         raise UserError("This Excel file is damaged or uses features that can't be read here.") from None
     filled = {name: sheet for name, sheet in sheets.items() if len(sheet)}
     if not filled:
@@ -171,7 +174,7 @@ def _text(
     if decimal == thousands:
         raise UserError("The decimal sign and the sign between thousands can't be the same.")
     first = next(csv.reader(sample[:1], delimiter=delimiter), [])
-    header = not all(_is_value(cell) for cell in first)
+    header = not all(_is_value(cell) for cell in first) and not _goes_on(sample, delimiter)
     if header and len(sample) < 2:
         raise UserError("This file has a header but no rows.")
     widths = [len(row) for row in csv.reader(sample[1:100], delimiter=delimiter)]
@@ -224,7 +227,7 @@ def _text(
 def _decode(content: bytes, encoding: str) -> tuple[str, str]:
     if encoding != "auto":
         try:
-            return content.decode(encoding), encoding
+            return content.decode(encoding).removeprefix("\ufeff"), encoding
         except (UnicodeDecodeError, LookupError):
             raise UserError(f"This file is not {encoding}.") from None
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
@@ -294,10 +297,13 @@ def _some_lines(text: str) -> list[str]:
 def _is_value(cell: str) -> bool:
     """Whether a first line's cell is a number or a date, not a name."""
     cell = cell.strip()
-    return (
-        bool(re.fullmatch(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?|\d{1,4}[-/.年]\d{1,2}([-/.月]\d{1,4}日?)?([ T][\d:.+Z-]+)?", cell))
-        or cell in MISSING[1:]
-    )
+    return bool(re.fullmatch(r"[-+]?[\d.,]*\d([eE][-+]?\d+)?", cell) or _DATE.fullmatch(cell)) or cell in MISSING[1:]
+
+
+def _goes_on(lines: list[str], delimiter: str) -> bool:
+    """Whether the first line holds a date where the next ones do too: it is a row then, whatever else is in it."""
+    rows = list(csv.reader(lines[:4], delimiter=delimiter))
+    return len(rows) > 1 and any(all(_DATE.fullmatch(cell.strip()) for cell in cells) for cells in zip(*rows, strict=False))
 
 
 # columns

@@ -151,16 +151,25 @@ def _check_link(kind: type[Config], prefix: str) -> None:
     if st.session_state.get(f"{prefix}_link_read"):
         return
     st.session_state[f"{prefix}_link_read"] = True
-    bad = []
+    bad, good = [], {}
     for key, text in st.query_params.items():
         name = key.removeprefix(f"{prefix}_")
         if name == key or name not in kind.model_fields:
             continue
         value: Any = {"true": True, "false": False}.get(text.lower(), text)
         try:
+            if kind.model_fields[name].annotation is bool and not isinstance(value, bool):
+                raise ValueError  # pydantic takes "no" and "off", too; the toggle doesn't
             kind.__pydantic_validator__.validate_assignment(kind.model_construct(), name, value, strict=False)
+            good[name] = value
         except ValueError:
             bad.append(kind.model_fields[name].title or name)
+    try:
+        kind.model_validate(good, strict=False)
+    except ValueError:
+        apply(kind, prefix, kind())
+        st.session_state[f"{prefix}_link_problem"] = "The settings in the link contradict each other. The defaults stand instead."
+        return
     if bad:
         st.session_state[f"{prefix}_link_problem"] = (
             f"The link holds a value that can't be used for: {', '.join(bad)}. The default stands instead."

@@ -15,7 +15,7 @@ from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import BUILTIN, TEMPLATE, Series, builtin, step_name
 from core.runs import uploads
 from core.stamps import DATE_FORMATS
-from ui import config_form
+from ui import config_form, explain
 from ui.session import get_engine, visitor
 from ui.upload import uploader
 from ui.words import plain, say_error
@@ -158,14 +158,15 @@ def _facts(profile: dict[str, Any]) -> None:
     facts = " · ".join(f"{name}: **{plain(value)}**" for name, value in profile["facts"].items())
     st.caption(f"{facts} · {profile['rows']:,} rows, {len(profile['columns'])} columns")
     with st.expander("The first rows, as they were read", icon=":material/table:"):
-        st.dataframe(profile["head"], hide_index=True, alt="The first rows of the uploaded table")
+        st.dataframe(explain.harmless(profile["head"]), hide_index=True, alt="The first rows of the uploaded table")
 
 
 def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, before: Choices) -> Choices:
     """Time, targets, covariates and, where something is wrong, the remedies."""
     with st.grid(3, min_column_width=230):
-        times = [*(profile["times"] or ["auto"]), tidy.ROWS]
-        help = "The column of dates; row numbers if the rows are evenly spaced."
+        others = [name for name in profile["columns"] if name not in profile["times"]]
+        times = [*(profile["times"] or ["auto"]), tidy.ROWS, *others]
+        help = "The column of dates, also one that was taken for numbers or text; row numbers if the rows are evenly spaced."
         time = _select("time", "Time", times, upload_id, before, help=help)
         rest = [name for name in profile["columns"] if name != time]
         numbers = [name for name in profile["numbers"] if name in rest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import log
-from core.device import cores
+from core.device import card, cores
 from core.errors import UserError
 from core.runs.limits import demo, limits
 from ui.session import engine_if_started
@@ -26,26 +26,26 @@ def script_error(error: Exception) -> bool:
     return True
 
 
+@st.cache_data(show_spinner=False)
+def _card() -> tuple[str, int] | None:
+    return card()
+
+
 def device_badge() -> None:
-    """CPU cores, or the GPU's name and memory; looked up in the background the first time."""
+    """CPU cores, or the GPU's name and memory: as the driver tells until a worker has torch and knows better."""
     try:
         engine = engine_if_started()
         facts = engine.device_now() if engine else None
     except UserError as error:
         st.badge("No engine", icon=":material/power_off:", color="red", help=str(error))
         return
-    if facts is None:
-        st.badge(f"{cores()} CPU cores", icon=":material/memory:", color="gray")
-    elif facts["kind"] == "cuda":
-        st.badge(f"{facts['name']} · {facts['memory_gib']} GB", icon=":material/bolt:", color="green", help="Trainings run on this GPU.")
+    found = _card() if facts is None else (facts["name"], facts["memory_gib"]) if facts["kind"] == "cuda" else None
+    if found:
+        st.badge(f"{found[0]} · {found[1]} GB", icon=":material/bolt:", color="green", help="Trainings run on this GPU.")
     else:
-        count = facts["cores"]
-        st.badge(
-            f"{count} CPU core{'' if count == 1 else 's'}",
-            icon=":material/memory:",
-            color="gray",
-            help="Trainings run on the CPU: no GPU was found.",
-        )
+        count = facts["cores"] if facts else cores()
+        help = "Trainings run on the CPU: no GPU was found."
+        st.badge(f"{count} CPU core{'' if count == 1 else 's'}", icon=":material/memory:", color="gray", help=help)
 
 
 def demo_note() -> None:

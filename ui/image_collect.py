@@ -11,6 +11,7 @@ import streamlit as st
 from core import source
 from core.config import read_config
 from core.errors import UserError
+from core.image import own
 from core.image.config import ImageConfig
 from core.image.data import Pictures
 from core.pictures import bundle
@@ -40,6 +41,15 @@ def brought() -> Pictures | None:
     )
     upload_id = found[0] if found else ""
     if not upload_id:
+        st.download_button(
+            "Template file",
+            own.template,
+            "template.zip",
+            "application/zip",
+            icon=":material/download:",
+            on_click="ignore",
+            help="A zip of two folders with six pictures each: put your own in their place.",
+        )
         st.caption("Or collect them here, class by class. Twenty pictures a class are often enough for the new head on EfficientNet.")
         if before := st.session_state.get(f"{PREFIX}_collected"):
             help = "The pictures that were open before, as they were."

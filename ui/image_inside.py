@@ -160,7 +160,9 @@ def _weighed(run_id: str, stamp: str, picture: np.ndarray, name: str, unit: int)
     found = cached_call(ANATOMY, "weighed", stamp=stamp, run_id=run_id, picture=picture, name=name, unit=unit)
     if found is None:
         return
-    st.caption(f"Number {unit} of {name} is the sum of {found['count']:,} products and a bias; these weigh most.")
+    st.caption(
+        f"Number {unit} of {name} is the sum of {found['count']:,} products and a bias; these weigh most. Its receptive field is the whole picture."
+    )
     st.dataframe(pd.DataFrame(found["products"]).style.format(precision=3), hide_index=True, alt="The products that weigh most")
     relu = f" → ReLU = {max(0.0, found['sum']):.3f}" if found["relu"] else ""
     st.caption(f"All products {found['sum'] - found['bias']:.3f} + bias {found['bias']:.3f} = **{found['sum']:.3f}**{relu}")
@@ -178,7 +180,7 @@ def _softmax(run_id: str, stamp: str, picture: np.ndarray, layers: Layers, class
         _weighed(run_id, stamp, picture, "output", unit)
     with right:
         st.caption("Softmax: exp(logit) over the sum of all.")
-        rows = {"class": [plain(classes[n]) for n in order], "logit": logits[order], "exp(logit)": np.exp(logits[order])}
+        rows = {"class": [classes[n] for n in order], "logit": logits[order], "exp(logit)": np.exp(logits[order])}
         table = pd.DataFrame(rows | {"chance": powers[order] / powers.sum()})
         st.dataframe(table.style.format(precision=3), hide_index=True, alt="Logits, their exponentials and the chances")
         st.caption(f"The sum of all {len(logits):,} is {np.exp(logits).sum():.3f}.")
@@ -189,7 +191,7 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
         st.selectbox(
             "For the class",
             range(-1, len(classes)),
-            format_func=lambda n: "the one it answers" if n < 0 else plain(classes[n]),
+            format_func=lambda n: "the one it answers" if n < 0 else classes[n],
             key=f"asked_{key}",
             help="What speaks for another class? Type a part of its name.",
         )
@@ -209,7 +211,9 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
             with st.container(border=True):
                 st.image(png(sheet(overlaid(seen, facts["map"])[None], 1), max(1, 150 // seen.shape[1])), caption=name)
                 st.caption(MEANINGS[name])
-                st.caption(trust(facts["same"]))
+                st.caption(trust(facts["same"], facts["blank"]))
+                if name == "Integrated gradients":
+                    st.caption(f"It adds up to {facts['sum']:.1f}; the logit rises by {found['logit']:.1f} from grey to this picture.")
                 drop, rise = float(facts["deletion"].mean()), float(facts["insertion"].mean())
                 st.caption(f"Chance by % of pixels. Deletion, blue, {drop:.2f}: low is good. Insertion, orange, {rise:.2f}: high is good.")
                 chart = charts.figure(height=120, uirevision=key, hovermode="closest", showlegend=False)
@@ -219,10 +223,12 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
                 live_plot(chart, key=f"curves_{name}_{key}")
 
 
-def trust(same: float) -> str:
-    """What the sanity check says of a map that is `same` like that of shuffled weights; NaN: it is blank."""
-    if same != same:
+def trust(same: float, blank: bool = False) -> str:
+    """What the sanity check says of a map that is `same` like that of shuffled weights; NaN: there is nothing to compare."""
+    if blank:
         return ":material/error: This map is blank: it tells nothing."
+    if same != same:
+        return ":material/help: Not tested: with shuffled weights, the map is blank, so there is nothing to compare."
     lies = same > ALIKE
     words = f"{same:.2f} like the map of shuffled weights (at most {ALIKE:g}){': do not trust it' if lies else ''}"
     return f":material/{'error' if lies else 'check'}: {words}"

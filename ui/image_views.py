@@ -194,7 +194,7 @@ def verdict(run: store.Run) -> None:
 
 
 def _confusion(run: store.Run, result: dict[str, Any]) -> None:
-    classes = [plain(name) for name in data_of(run.id).classes]
+    classes = list(data_of(run.id).classes)
     st.caption("Rows: what it is. Columns: what the network says. Choose a cell to see the pictures in it.")
     table = _matrix(result, classes)
     chosen = st.dataframe(
@@ -212,7 +212,7 @@ def _confusion(run: store.Run, result: dict[str, Any]) -> None:
         if found is not None and len(found["pictures"]):
             shown, count = len(found["pictures"]), found["count"]
             many = f"the surest {shown} of {count:,}" if count > shown else f"{count}, the surest first"
-            strip(found["pictures"], f"{classes[row]}, named {classes[said]}: {many}")
+            strip(found["pictures"], f"{plain(classes[row])}, named {plain(classes[said])}: {many}")
         elif found is not None:
             st.caption("No picture lies in this cell.")
     _by_class(result, classes)
@@ -237,7 +237,7 @@ def _by_class(result: dict[str, Any], classes: list[str]) -> None:
 
 def _table(run: store.Run, result: dict[str, Any]) -> None:
     """What it confuses and how sure it may be, where the pictures are not there."""
-    classes = [plain(name) for name in data_of(run.id).classes]
+    classes = list(data_of(run.id).classes)
     with st.expander("What it confuses", icon=":material/grid_on:"):
         st.caption("Rows: what it is. Columns: what the network says.")
         st.dataframe(shaded(_matrix(result, classes)), alt="Confusion matrix on held-out pictures")

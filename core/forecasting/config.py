@@ -20,7 +20,7 @@ class ForecastingConfig(Config):
         "Airline passengers": {
             "horizon": 36,
             "test_size": 36,
-            "validation_size": 12,
+            "validation_size": 18,
             "hidden_size": 16,
             "transform": "square root",
             "difference": "seasons and trend",

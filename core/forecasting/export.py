@@ -74,6 +74,8 @@ def main() -> None:
     actual[torch.isin(origins[:, None] + torch.arange(horizon), torch.tensor(facts["filled"], dtype=torch.long))] = torch.nan
     with torch.no_grad():
         forecast = torch.cat([network(past[i : i + 1], known[i : i + 1]) for i in range(len(past))]).numpy()
+    if not (HERE / "result.json").exists():
+        raise SystemExit("This run has no verdict (result.json), so there is nothing to compare with.")
     expected = json.loads((HERE / "result.json").read_text())["scores"]["network"]
     worst = 0.0
     for n, target in enumerate(targets):

@@ -130,6 +130,7 @@ class RecurrentForecaster(nn.Module):
             self.trend.copy_(_growth(torch.cat([past, future], 1), self.season))
         error = future - self.base(past)
         self.output_scale.copy_(error.square().nanmean((0, 1)).sqrt().clamp_min(1e-12))
+        known = known[:, : past.shape[1]]  # what comes after the window may lie in a part that is not learned from
         self.known_centre.copy_(known.mean((0, 1)))
         spread = (known - self.known_centre).square().mean((0, 1)).sqrt()
         self.known_scale.copy_(torch.where(spread > 1e-9, spread, torch.ones_like(spread)))

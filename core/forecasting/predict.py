@@ -119,9 +119,12 @@ def judge(result: dict[str, Any]) -> dict[str, Any]:
     best = min(rivals, key=lambda key: rivals[key])
     mine = errors["network"]
     beats = mine < rivals[best]
-    unit = "MASE" if result["season"] > 1 else "scaled error"
-    numbers = f"{unit} {mine:.2f} against {rivals[best]:.2f}"
-    if beats:
+    scaled = all(target["mase"] is not None for by_target in result["scores"].values() for target in by_target.values())
+    unit = ("MASE" if result["season"] > 1 else "scaled error") if scaled else "MAE"
+    numbers = f"{unit} {mine:.2f} against {rivals[best]:.2f}" if scaled else f"{unit} {mine:.3g} against {rivals[best]:.3g}"
+    if rivals[best] == 0:
+        sentence = f"The {names['network']} does not beat the best simple forecast, {names[best]}, which makes no error ({numbers})"
+    elif beats:
         sentence = f"The {names['network']} beats the best simple forecast, {names[best]}, by {_less(mine, rivals[best])} ({numbers})"
     else:
         sentence = (

@@ -212,5 +212,5 @@ class Session:
             torch.set_rng_state(saved.tensors["random.cpu"])
             if self.device.type == "cuda" and "random.cuda" in saved.tensors:
                 torch.cuda.set_rng_state(saved.tensors["random.cuda"], self.device)
-        except (KeyError, RuntimeError, ValueError, TypeError):
+        except (KeyError, IndexError, RuntimeError, ValueError, TypeError, OverflowError):
             raise UserError("The checkpoint does not fit these settings, so the run can't be resumed.") from None

@@ -19,6 +19,7 @@ from core import columns, tables
 from core.errors import UserError
 from core.forecasting.data import Series, step_name, usual_season
 from core.runs import uploads
+from core.stamps import read_times
 
 ROWS = "row numbers"  # choice of a time column: none, count the rows
 MAX_TARGETS, MAX_COVARIATES = 8, 16
@@ -141,6 +142,7 @@ def _round_step(seconds: int) -> str:
 def examine(table: tables.Table, choices: Choices) -> Findings:
     """Look a table over under the visitor's choices. Raises `UserError` if no series can be made of it."""
     time = _time_column(table, choices)
+    stamps = None if time == ROWS else _stamps(table, time)
     targets = _targets(table, choices, time)
     problems: list[tuple[str, str]] = []
     frame = table.frame
@@ -151,9 +153,8 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
             problems.append(("missing", f"{_count(infinite, 'infinite value')} in '{name}': treated as missing."))
         if missing[name]:
             problems.append(("missing", f"{_count(missing[name], 'missing value')} in '{name}'."))
-    if time == ROWS:
+    if stamps is None:
         return Findings(time, targets, "row", problems=tuple(problems))
-    stamps = frame[time]
     lost = int(stamps.isna().sum())
     if lost:
         problems.append(("drop", f"{_count(lost, 'row')} without a time stamp: left out."))
@@ -177,10 +178,10 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         step = choices.step
     if not regular:
         problems.append(("irregular", f"The time stamps are not evenly spaced: they are gathered into steps of one {step_name(step)}."))
-    else:
-        gaps = _gaps(index.unique().sort_values(), step)
-        if len(gaps):
-            problems.append(("missing", f"{_count(len(gaps), step_name(step))} missing between the rows (first: {_stamp(gaps[0])})."))
+    sorted_index = index.unique().sort_values()
+    gaps = _gaps(sorted_index if regular else _into_steps(sorted_index, step), step)
+    if len(gaps):
+        problems.append(("missing", f"{_count(len(gaps), step_name(step))} missing between the rows (first: {_stamp(gaps[0])})."))
     return Findings(time, targets, step, not regular, tuple(problems))
 
 
@@ -197,7 +198,7 @@ def tidy(table: tables.Table, choices: Choices, name: str) -> Series:
     notes = [*table.notes, *(text for kind, text in found.problems if kind in {"drop", "sort"} or "infinite" in text)]
     step = found.step
     if found.time != ROWS:
-        frame, more = _regular(frame.set_axis(pd.DatetimeIndex(table.frame[found.time]), axis=0), found, choices)
+        frame, more = _regular(frame.set_axis(pd.DatetimeIndex(_stamps(table, found.time)), axis=0), found, choices)
         notes += more
     frame, more, filled = _fill(frame, found.targets, covariates, choices)
     notes += more
@@ -220,12 +221,22 @@ def _time_column(table: tables.Table, choices: Choices) -> str:
         return ROWS
     times = table.times()
     if choices.time != "auto":
-        if choices.time not in times:
-            raise UserError(f"Column '{choices.time}' does not hold dates that can be read. Choose another, or '{ROWS}'.")
+        if choices.time not in table.frame:
+            raise UserError(f"There is no column '{choices.time}' in this file.")
         return choices.time
     if not times:
-        raise UserError(f"No column holds dates. If the rows are evenly spaced, choose '{ROWS}' as the time.")
+        raise UserError(f"No column holds dates, as far as can be told. Choose one as the time, or '{ROWS}' if the rows are evenly spaced.")
     return times[0]
+
+
+def _stamps(table: tables.Table, name: str) -> pd.Series:
+    """A column as points in time, also one that was taken for numbers or text. Raises `UserError`."""
+    if name in table.times():
+        return table.frame[name]
+    read = read_times(table.frame[name])
+    if read is None:
+        raise UserError(f"Column '{name}' does not hold dates that can be read. Choose another, or '{ROWS}'.")
+    return read[0]
 
 
 def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...]:
@@ -268,6 +279,13 @@ def _gaps(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
             f"{step_name(step)}. Is one of the dates wrong, or the date format?"
         )
     return pd.date_range(grid[0], grid[-1], freq=step).difference(grid)
+
+
+def _into_steps(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
+    """The steps that uneven stamps fall into. Raises `UserError` if there would be too many."""
+    _gaps(times, step)
+    counts = pd.Series(1, times).resample(step).count()
+    return pd.DatetimeIndex(counts.index[counts > 0])
 
 
 def _step_seconds(step: str) -> float:

@@ -69,6 +69,8 @@ def main() -> None:
         pictures = np.clip(np.round(fake), 0, 255).astype(np.uint8)
         asked = None if labels is None else labels.numpy()
         found = of_pictures(look(judge, real)[0], *look(judge, pictures), asked=asked, named=facts["named"])
+    if not (HERE / "result.json").exists():
+        raise SystemExit("This run has no verdict (result.json), so there is nothing to compare with.")
     expected = json.loads((HERE / "result.json").read_text())["scores"]["network"]
     worst = 0.0
     for name, value in found.items():

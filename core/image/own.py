@@ -18,7 +18,7 @@ from PIL import Image
 
 from core import pictures
 from core.errors import UserError
-from core.image.data import MOST_CLASSES, MOST_PICTURES, SIZES, Pictures, most, split
+from core.image.data import MOST_CLASSES, MOST_PICTURES, SIZES, Pictures, builtin, most, split
 from core.runs import store, uploads
 
 NO_FOLDER = "no folder"
@@ -26,6 +26,17 @@ MOST_SETTINGS = 100_000  # bytes of a project's settings that are read
 COLLECTION = "Pictures collected here.zip"
 LISTED = 300  # pictures of a zip that are looked through, of its folders in turn
 THUMBNAIL = 64  # pixels a side
+
+
+def template() -> bytes:
+    """A zip as visitors may bring it: two folders with six pictures each."""
+    data, files = builtin("fashion"), {}
+    for kind in (0, 9):
+        for n, row in enumerate(np.flatnonzero(data.labels == kind)[:6], 1):
+            buffer = io.BytesIO()
+            Image.fromarray(data.values[row, 0]).save(buffer, "PNG")
+            files[f"{data.classes[kind]}/{n}.png"] = buffer.getvalue()
+    return pictures.zipped(files)
 
 
 def from_zip(upload_id: str, size: int, colour: bool, left_out: Sequence[int] = (), renamed: Mapping[str, str] | None = None) -> Pictures:

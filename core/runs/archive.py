@@ -17,11 +17,12 @@ from safetensors import SafetensorError, safe_open
 from core import capabilities
 from core.errors import UserError
 from core.runs import retention, store
-from core.runs.files import write_whole
+from core.runs.files import disk_full, write_whole
 
 MAX_BYTES = 50 * 2**20  # of the zip
 MAX_UNPACKED = 200 * 2**20
 MAX_ENTRIES = 500
+MOST_STEPS = 10**9  # that any training has
 _PLAIN = {"run.json", "label.txt", store.METRICS, store.RESULT, store.CHECKPOINT}
 
 
@@ -80,6 +81,8 @@ def unpack(content: bytes) -> str:
             store.rename(new_id, (folder / "label.txt").read_text(encoding="utf-8", errors="replace"))
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if disk_full(error):
+            raise UserError("The disk is full, so the run could not be brought back. Nothing was kept of it.") from None
         if isinstance(error, (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, NotImplementedError, EOFError)):
             raise UserError("This zip is damaged.") from None
         raise
@@ -140,7 +143,8 @@ def _check(run: store.Run, folder: Path) -> None:
     try:
         for line in (folder / store.METRICS).read_bytes().splitlines() if (folder / store.METRICS).exists() else []:
             row = json.loads(line)
-            int(row["step"])
+            if not 0 <= int(row["step"]) <= MOST_STEPS:
+                raise ValueError
             [float(value) for value in row.values()]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError("The metrics in this zip are damaged.") from None

@@ -28,7 +28,8 @@ CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 
 
 def dask_setup(worker: Any) -> None:
-    """Dask calls this when a worker starts: give the page's process the right of way."""
+    """Dask calls this when a worker starts: give the page's process the right of way, and quote no task in the log."""
+    log.mute("distributed.worker")
     os.nice(int(os.environ.get("MANABI_NICE", "0")))
 
 

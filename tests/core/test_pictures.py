@@ -65,7 +65,7 @@ def test_a_photo_with_notes_that_cannot_be_opened_is_not_kept(monkeypatch):
     with pytest.raises(UserError, match="cut off"):
         pictures.without_notes(cut)
     found = zipfile.ZipFile(io.BytesIO(pictures.without_notes(pictures.zipped({"a/1.jpg": cut, "a/2.jpg": photo()}))))
-    assert found.read("a/1.jpg") == b"" and found.read("a/2.jpg").startswith(b"\x89PNG")
+    assert found.read("a/1.jpg") == b"" and found.read("a/2.jpg").startswith(b"\xff\xd8")
     monkeypatch.setattr(pictures, "MOST_PIXELS", 1000)
     with pytest.raises(UserError, match="too large"):
         pictures.without_notes(photo())
@@ -172,3 +172,30 @@ def test_an_entry_packed_in_a_way_that_is_not_known_spoils_nothing(way):
     kept = zipfile.ZipFile(io.BytesIO(pictures.without_notes(bytes(content))))
     assert kept.namelist() == ["a/odd.jpg", "a/noted.jpg"] and kept.read("a/odd.jpg") == b""
     assert b"Exif" not in kept.read("a/noted.jpg") and kept.read("a/noted.jpg")
+
+
+def test_damage_in_any_part_of_a_picture_is_a_sentence():
+    heic = bytearray(photo(format="HEIF"))
+    palette = io.BytesIO()
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).convert("P").save(palette, "PNG", transparency=bytes(300))
+    random = np.random.default_rng(0)
+    for content in (heic, bytearray(palette.getvalue())):
+        for _ in range(150):
+            broken = bytearray(content)
+            broken[random.integers(12, len(broken))] = random.integers(256)
+            try:
+                pictures.without_notes(pictures.zipped({"a/1": bytes(broken)}))
+                assert pictures.open_picture(bytes(broken))[0].mode == "RGB"
+            except UserError as error:
+                assert "cut off" in str(error) or "too large" in str(error)
+
+
+def test_a_still_with_a_second_view_is_no_animation():
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "MPO", save_all=True, append_images=[Image.fromarray(PIXELS)])
+    assert pictures.open_picture(buffer.getvalue())[1] == []
+
+
+def test_small_jpegs_do_not_swell_when_their_notes_are_taken_away():
+    content = photo(quality=75)
+    assert len(pictures.without_notes(content)) < 2.5 * len(content)

@@ -126,6 +126,55 @@ def test_named_zones_survive_and_offsets_are_read_as_utc():
     assert str(read(out.getvalue())[1].frame.index.tz) == "Europe/Berlin"
 
 
+@pytest.mark.parametrize("zone", [" UTC", " GMT", "+00", " Europe/Berlin", "+00:00[Europe/Berlin]"])
+def test_zones_as_databases_write_them(zone):
+    table, series = read("t,x\n" + "\n".join(f"{t:%Y-%m-%d %H:%M:%S}{zone},{n}" for n, t in enumerate(HOURS)))
+    assert table.times() == ["t"] and series.step == "h" and series.frame.index.tz_localize(None)[0] == HOURS[0]
+
+
+def test_offsets_without_minutes_or_with_slashes_in_the_date():
+    for style in ("%Y-%m-%d %H:%M:%S+09", "%Y/%m/%d %H:%M:%S+09:00", "%Y-%m-%d %H:%M:%S JST"):
+        _, series = read(csv(times=HOURS, style=style))
+        assert str(series.frame.index.tz) == "UTC+09:00" and series.frame.index.tz_localize(None)[0] == HOURS[0]
+
+
+def test_only_some_stamps_with_a_zone_are_said():
+    rows = [f"{t:%Y-%m-%d %H:%M}{'+09' if n % 2 else ''},{n}" for n, t in enumerate(HOURS)]
+    with pytest.raises(UserError, match=r"Some time stamps carry a time zone and some don't \(row 1"):
+        read("t,x\n" + "\n".join(rows))
+
+
+def test_numbers_are_no_years_because_of_their_name():
+    table, series = read(csv(values=range(1600, 1640), header=("date", "monthly_sales")))
+    assert table.times() == ["date"] and series.targets == ("monthly_sales",)
+    table = tables.parse(b"year,month,x\n" + b"".join(b"%d,%d,%d\n" % (1950 + n, 1700 + n, n) for n in range(20)))
+    assert table.times() == ["year"]
+
+
+def test_dates_written_as_mere_numbers_can_be_named():
+    content = "sales,code\n" + "\n".join(f"{n % 7},{t:%Y%m%d}" for n, t in enumerate(MONTHS))
+    assert tables.parse(content.encode()).times() == []
+    assert tables.parse(content.encode(), dates="%Y%m%d").times() == ["code"]
+    series = tidy.tidy(tables.parse(content.encode()), tidy.Choices(time="code"), "x")
+    assert series.step == "MS" and series.frame.index[0] == MONTHS[0] and series.targets == ("sales",)
+
+
+@pytest.mark.parametrize("style", ["%Y-%m-%d", "%d-%b-%Y", "%d.%m.%Y"])
+def test_the_first_row_of_a_file_without_a_header_is_kept(style):
+    table = tables.parse("\n".join(f"{t.strftime(style)},{n},north" for n, t in enumerate(MONTHS)).encode())
+    assert len(table.frame) == len(MONTHS) and "no header" in table.notes[0]
+
+
+def test_years_as_headers_stay_headers():
+    table = tables.parse(b"date,2020,2021\n" + b"".join(b"2024-01-%02d,%d,%d\n" % (n, n, n) for n in range(1, 20)))
+    assert list(table.frame) == ["date", "2020", "2021"] and len(table.frame) == 19
+
+
+def test_an_encoding_that_is_chosen_does_not_keep_the_mark():
+    table = tables.parse(csv().encode("utf-8-sig"), encoding="utf-8")
+    assert list(table.frame) == ["date", "sales"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -25,7 +25,7 @@ def all_charts():
     yield charts_forecasting.gates_chart(TIMES, path["gates"], names=dict.fromkeys("ifgorzna", "gate"))
     yield charts_forecasting.gradient_chart({"rnn": [1, 0.1, 0.0], "gru": [0.0, 0.0, 0.0]}, title="t", lowest=1e-6)
     yield charts_forecasting.memory_chart([1.0, 0.5], unit="x")
-    for step in (0, 5, 11):
+    for step in (0, 5, 23):
         yield charts_forecasting.unrolled_chart(path, TIMES[:24], step, 3)
 
 

@@ -187,7 +187,12 @@ def test_what_the_browser_is_told_of_a_layer():
 
 
 def test_what_is_said_of_a_map():
-    assert "blank" in trust(float("nan")) and "do not trust it" in trust(0.8) and ":material/check:" in trust(-0.3)
+    assert (
+        "is blank: it tells" in trust(float("nan"), True)
+        and "Not tested" in trust(float("nan"))
+        and "do not trust it" in trust(0.8)
+        and ":material/check:" in trust(-0.3)
+    )
 
 
 def test_the_simulator_convolves(app):

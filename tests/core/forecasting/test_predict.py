@@ -77,6 +77,19 @@ def test_the_sentence_says_when_it_does_not():
     assert not found["beats"] and "does not beat the best simple forecast, ETS: its error is 20 % larger" in found["sentence"]
 
 
+def test_a_rival_without_any_error_is_said_and_divides_nothing():
+    for mine in (0.0, 0.01):
+        found = predict.judge(facts(mine, {"ets": 1.0, "snaive": 0.0}))
+        assert not found["beats"] and "SNAIVE, which makes no error" in found["sentence"]
+
+
+def test_a_series_that_gives_no_scale_is_judged_by_mae():
+    given = facts(0.5, {"ets": 1.0, "snaive": 2.0})
+    for by_target in given["scores"].values():
+        by_target["x"]["mase"] = None
+    assert "(MAE 0.5 against 1)" in predict.judge(given)["sentence"]
+
+
 @pytest.mark.parametrize("run_id", EXAMPLES)
 def test_the_shipped_weights_give_the_shipped_verdict(run_id):
     found, kept = predict.evaluate(run_id), store.result(run_id)

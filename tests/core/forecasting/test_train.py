@@ -120,6 +120,20 @@ def test_scales_are_fitted_on_the_training_part_only():
         assert torch.equal(first.tensors[f"model.{name}"], second.tensors[f"model.{name}"])
 
 
+def test_covariates_of_the_test_part_scale_nothing():
+    promotion = np.random.default_rng(0).random(144)
+    config = TINY.updated({"horizon": 28, "validation_size": 10, "refit": True})
+    parts = split(144, config)
+    spoiled = promotion.copy()
+    spoiled[parts.validation :] *= 100
+    frame = builtin("airline").frame
+    runs = [
+        losses(config, Series("x", frame.assign(promotion=values), ("passengers",), ("promotion",), season=12, step="MS"))
+        for values in (promotion, spoiled)
+    ]
+    assert runs[0] == runs[1]
+
+
 def test_a_loss_that_is_no_number_stops_with_a_sentence():
     saved = next(train(TINY, builtin("airline"), device=CPU)).checkpoint()
     saved.tensors["model.head.weight"].fill_(torch.nan)

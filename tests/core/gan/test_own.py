@@ -126,7 +126,10 @@ def test_every_kind_of_pixel_becomes_eight_bits_of_red_green_and_blue():
         found, _ = pictures.open_picture(content)
         assert found.mode == "RGB" and found.size == (40, 30), name
     assert pictures.open_picture(kinds["clear"])[0].getpixel((0, 0)) == (255, 255, 255)
-    assert np.ptp(np.asarray(pictures.open_picture(kinds["16 bits"])[0])) == 255
+    assert np.array_equal(np.asarray(pictures.open_picture(kinds["16 bits"])[0])[..., 0], (deep / 257).round().astype(np.uint8))
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((30, 40), 65535, np.uint16)).save(buffer, "PNG")
+    assert pictures.open_picture(buffer.getvalue())[0].getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_of_an_animation_the_first_frame_is_taken():

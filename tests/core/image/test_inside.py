@@ -235,9 +235,10 @@ def test_occlusion_and_the_curves_find_the_only_pixel_that_matters():
 
 def test_the_likeness_of_maps():
     heat = np.random.default_rng(0).random((6, 6))
-    assert explain.likeness(heat, heat**3) == pytest.approx(1) and explain.likeness(heat, np.zeros((6, 6))) == 0
+    assert explain.likeness(heat, heat**3) == pytest.approx(1)
     assert explain.likeness(heat, 1 - heat) == pytest.approx(-1)
-    assert np.isnan(explain.likeness(np.zeros((6, 6)), heat))  # a blank map has no order that could be like another
+    for one, another in ((np.zeros((6, 6)), heat), (heat, np.zeros((6, 6)))):
+        assert np.isnan(explain.likeness(one, another))  # a blank map has no order that could be like another
     first, second = np.zeros(100), np.zeros(100)
     first[:10], second[50:60] = np.arange(1, 11), np.arange(1, 11)  # mostly zero, and nothing in common
     assert explain.likeness(first, second) == pytest.approx(-1 / 9, abs=0.02)
@@ -256,6 +257,8 @@ def test_an_attack_stays_within_epsilon_and_hurts():
     assert found["chances_after"][kind] < found["chances_before"][kind]
     assert np.abs(found["before"].astype(int) - found["after"].astype(int)).max() <= round(0.3 * 127.5) + 1
     assert (interpret.attacked(EXAMPLE, held(0), 0.0, 1)["after"] == found["before"]).all()
+    shown = predict.classify(EXAMPLE, found["after"][None])["chances"][0]
+    assert np.allclose(shown, found["chances_after"], atol=1e-6)  # of the whole numbers that are shown
 
 
 def test_every_method_explains_the_example_and_is_tested():
@@ -263,10 +266,22 @@ def test_every_method_explains_the_example_and_is_tested():
     assert set(found["methods"]) == set(explain.METHODS)
     for facts in found["methods"].values():
         assert facts["map"].shape == (8, 8) and np.isfinite(facts["map"]).all()
-        assert -1 <= facts["same"] <= 1 or (np.isnan(facts["same"]) and not np.ptp(facts["map"]))
+        assert -1 <= facts["same"] <= 1 or np.isnan(facts["same"])
+        assert facts["blank"] == (not np.ptp(facts["map"])) and facts["sum"] == pytest.approx(facts["map"].sum(), abs=1e-4)
         assert facts["deletion"][0] == pytest.approx(found["chances"][found["kind"]], abs=1e-5)
     other = interpret.explained(EXAMPLE, held(5), (found["kind"] + 1) % 10)
     assert not np.allclose(other["methods"]["Grad-CAM"]["map"], found["methods"]["Grad-CAM"]["map"])
+
+
+def test_integrated_gradients_of_efficientnet_add_up_to_its_logit(cat):
+    subject = anatomy.subject("")
+    given = subject.given(cat)
+    with torch.no_grad():
+        rise = (subject.network(given) - subject.network(torch.zeros_like(given)))[0]
+    kind = int(rise.argmax())
+    assert float(explain.integrated_gradients(subject.network, given, kind, explain.PATH_STEPS).sum()) == pytest.approx(
+        float(rise[kind]), rel=0.1
+    )
 
 
 def test_the_smallest_edit_that_flips_the_answer():
@@ -277,6 +292,8 @@ def test_the_smallest_edit_that_flips_the_answer():
         assert chances.argmax(1).tolist() == [found["said"], found["other"]] and found["other"] != found["said"]
         moved = np.abs(found["after"].astype(int) - picture.astype(int)).max()
         assert moved / 255 == pytest.approx(found["epsilon"]) and 0 < found["epsilon"] < 0.25
+        assert (found["way"][0] == picture).all() and (found["way"][-1] == found["after"][0]).all()
+        assert found["chances"][0].argmax() == found["said"] and found["chances"][-1].argmax() == found["other"]
     with pytest.raises(UserError, match="size"):
         interpret.flipped(EXAMPLE, np.zeros((1, 3, 9, 9), np.uint8))
 
@@ -299,14 +316,13 @@ def test_grad_cam_looks_at_the_last_maps():
 
 
 def test_the_explanations_are_those_of_captum():
-    """Captum adds up its integrated gradients on a grid of its own, so both take many steps."""
     network = resnet(3, 32, 4, 5).eval()
     picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
     layer = network.layers.block3
     theirs = LayerAttribution.interpolate(LayerGradCam(network, layer).attribute(picture, 2, relu_attributions=True), (32, 32), "bilinear")
     assert torch.allclose(explain.grad_cam(network, layer, picture, 2), theirs[0, 0].detach(), atol=1e-4)
-    ours = explain.integrated_gradients(network, picture, 2, 200)
-    wanted = IntegratedGradients(network).attribute(picture, torch.zeros_like(picture), 2, n_steps=200, method="riemann_middle")
+    ours = explain.integrated_gradients(network, picture, 2, 50)
+    wanted = IntegratedGradients(network).attribute(picture, torch.zeros_like(picture), 2, n_steps=50, method="gausslegendre")
     assert torch.allclose(ours, wanted[0].sum(0).detach().float(), atol=1e-4)
 
 

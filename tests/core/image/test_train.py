@@ -171,6 +171,11 @@ def brought(files, **choices):
     return own.from_zip(uploads.save(zipped(files), "mine.zip"), **{"size": 28, "colour": True, **choices})
 
 
+def test_the_template_is_what_is_taken(fresh_runs):
+    data = own.from_zip(uploads.save(own.template(), "template.zip"), 28, False)
+    assert data.classes == ("T-shirt", "ankle boot") and len(data.values) == 12 and not data.notes
+
+
 def test_folders_name_the_classes(fresh_runs):
     files = {f"{kind}/{n}.png": picture((n, 0, 200 * (kind == "cat"))) for kind in ("cat", "dog") for n in range(5)}
     data = brought({**files, "cat/notes.txt": b"hello", "../dog/9.png": picture((9, 9, 9))})
@@ -347,6 +352,14 @@ def test_a_photo_is_named():
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG")
     assert recognise.named(buffer.getvalue())["energy"] < found["energy"]
+
+
+def test_a_picture_like_none_it_knows_is_said():
+    digit = Image.fromarray(builtin("digits").held_out()[0][0, 0]).resize((224, 224), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    digit.save(buffer, "PNG")
+    found = recognise.named(buffer.getvalue())
+    assert not found["familiar"] and found["energy"] < recognise.FAMILIAR
 
 
 def test_the_network_is_timms_with_the_weights_of_the_package():
