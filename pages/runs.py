@@ -16,7 +16,7 @@ def table() -> None:
     if any(not run.settled for run in runs) and all(run.settled for run in current):
         st.rerun()
     event = st.dataframe(
-        runs_table.rows(current),
+        explain.harmless(runs_table.rows(current)),
         hide_index=True,
         key="runs_table",
         on_select="rerun",

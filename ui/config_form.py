@@ -38,6 +38,10 @@ def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], N
     Widgets are keyed `<prefix>_<field>` and bound to the link. Reset clears this page's fields only.
     """
     _check_link(kind, prefix)
+    if st.session_state.get(f"{prefix}_contradicts") == "read":
+        del st.session_state[f"{prefix}_contradicts"]
+        _reset(kind, prefix)
+        st.session_state[f"{prefix}_link_problem"] = "The settings in the link contradict each other. The defaults stand instead."
     presets = {"Defaults": {}, **kind.PRESETS}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.menu_button(
@@ -75,6 +79,9 @@ def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], N
     if any(applies(kind.model_fields[name], values) for name in folded_names):
         with st.expander("Advanced settings", icon=":material/settings:"), st.grid(3, min_column_width=230):
             widgets(folded_names)
+    if st.session_state.get(f"{prefix}_contradicts"):
+        st.session_state[f"{prefix}_contradicts"] = "read"  # in their first run, widgets obey the link alone
+        st.rerun()
     try:
         return read_config(kind, values)
     except UserError as error:
@@ -167,9 +174,7 @@ def _check_link(kind: type[Config], prefix: str) -> None:
     try:
         kind.model_validate(good, strict=False)
     except ValueError:
-        apply(kind, prefix, kind())
-        st.session_state[f"{prefix}_link_problem"] = "The settings in the link contradict each other. The defaults stand instead."
-        return
+        st.session_state[f"{prefix}_contradicts"] = True
     if bad:
         st.session_state[f"{prefix}_link_problem"] = (
             f"The link holds a value that can't be used for: {', '.join(bad)}. The default stands instead."

@@ -37,16 +37,21 @@ def settings_table(kind: type[Config]) -> None:
 
 
 def safe_csv(frame: pd.DataFrame, *, index: bool = False) -> bytes:
-    """A CSV for spreadsheets: UTF-8 with a mark, and no cell that a spreadsheet would run as a formula.
+    """A CSV for spreadsheets: UTF-8 with a mark, and no cell that a spreadsheet would run as a formula (see `harmless`)."""
+    return harmless(frame.reset_index() if index else frame).to_csv(index=False).encode("utf-8-sig")
+
+
+def harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with no cell that a spreadsheet would run as a formula, for files and for tables whose toolbar has a download.
 
     Text that begins with = + - @ gets an apostrophe in front (OWASP, CSV injection); numbers stay as they are.
     """
-    frame = frame.reset_index() if index else frame.copy()
+    frame = frame.copy()
     frame.columns = [_harmless(str(name)) for name in frame.columns]
     for name in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[name]):
             frame[name] = frame[name].map(lambda cell: _harmless(cell) if isinstance(cell, str) else cell)
-    return frame.to_csv(index=False).encode("utf-8-sig")
+    return frame
 
 
 def _harmless(text: str) -> str:

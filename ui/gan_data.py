@@ -13,7 +13,7 @@ from core.gan.config import GanConfig
 from core.gan.data import BUILTIN, SIZES, Samples, builtin
 from core.gan.own import points_of_ink, template
 from core.pictures import bundle
-from ui import config_form
+from ui import config_form, explain
 from ui.session import get_engine
 from ui.upload import uploader
 from ui.words import plain, say_error
@@ -128,7 +128,7 @@ def _table(upload_id: str, profile: dict[str, Any]) -> Samples | None:
     facts = " · ".join(f"{name}: **{plain(value)}**" for name, value in profile["facts"].items())
     st.caption(f"{facts} · {profile['rows']:,} rows")
     with st.expander("The first rows, as they were read", icon=":material/table:"):
-        st.dataframe(profile["head"], hide_index=True, alt="The first rows of the uploaded table")
+        st.dataframe(explain.harmless(profile["head"]), hide_index=True, alt="The first rows of the uploaded table")
     if len(numbers) < 2:
         raise UserError(f"Two columns of numbers are needed; this table has {len(numbers)}.")
     with st.grid(3, min_column_width=200):

@@ -79,11 +79,26 @@ def test_a_link_sets_the_form_and_reset_clears_this_page_only(app):
     assert page.session_state["other_page"] == "kept"
 
 
-@pytest.mark.parametrize("bad", [{"forecasting_horizon": "99999"}, {"forecasting_horizon": "abc"}, {"forecasting_model": "transformer"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"forecasting_horizon": "99999"},
+        {"forecasting_horizon": "abc"},
+        {"forecasting_model": "transformer"},
+        {"forecasting_calendar": "off"},
+    ],
+)
 def test_a_malformed_link_opens_with_defaults_and_says_so(app, bad):
     page = opened(app, "forecasting", **bad)
     assert "can't be used" in texts(page.warning)
     assert page.slider(key="forecasting_horizon").value == ForecastingConfig().horizon
+
+
+def test_a_link_that_contradicts_itself_opens_with_defaults_and_says_so(app):
+    page = opened(app, "forecasting", forecasting_difference="last season", forecasting_season="48", forecasting_horizon="9")
+    assert "contradict each other" in texts(page.warning)
+    assert page.slider(key="forecasting_horizon").value == ForecastingConfig().horizon
+    assert not button(page, "Train").disabled
 
 
 @pytest.mark.parametrize("run_id", ["0" * 32, "nonsense", "../../etc", "example-forecasting-nothing"])

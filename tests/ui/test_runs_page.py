@@ -144,6 +144,19 @@ def test_a_run_that_does_not_answer_to_stop_can_be_ended(app):
     assert not page.exception
 
 
+def test_the_library_quotes_no_message_of_a_bug(capsys, caplog):
+    from streamlit import error_util
+
+    from core import log
+
+    log.mute("streamlit.error_util")
+    try:
+        raise ValueError("salaries.csv, row 3")
+    except ValueError as error:
+        error_util.handle_user_script_exception(error, lambda error: True)
+    assert "salaries" not in capsys.readouterr().err + caplog.text
+
+
 def test_a_bug_is_logged_with_an_id_and_without_what_it_was_about(monkeypatch, capsys, caplog):
     shown = []
     monkeypatch.setattr(frame.st, "error", lambda text, **_: shown.append(text))

@@ -64,6 +64,7 @@ def test_names_in_a_zip_choose_no_path(packed, fresh_runs, tmp_path):
         ({"samples/00000001.safetensors": b"junk"}, "damaged"),
         ({"metrics.jsonl": b'{"step": "x"}\n'}, "damaged"),
         ({"metrics.jsonl": b"[1]\n"}, "damaged"),
+        ({"metrics.jsonl": b'{"step": 1' + b"0" * 30 + b', "train/loss": 1.0}\n'}, "damaged"),
         ({"series.parquet": b"PAR1 nonsense"}, "dataset"),
         ({"series.json": None}, "dataset"),
     ],
@@ -71,6 +72,16 @@ def test_names_in_a_zip_choose_no_path(packed, fresh_runs, tmp_path):
 def test_every_piece_is_checked_and_nothing_stays_of_a_bad_zip(packed, fresh_runs, change, words):
     with pytest.raises(UserError, match=words):
         archive.unpack(rezip(packed, change))
+    assert store.all_ids() == []
+
+
+def test_a_full_disk_is_not_blamed_on_the_zip(packed, fresh_runs, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "write_whole", full)
+    with pytest.raises(UserError, match="disk is full"):
+        archive.unpack(packed)
     assert store.all_ids() == []
 
 
