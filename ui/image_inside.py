@@ -161,7 +161,8 @@ def _weighed(run_id: str, stamp: str, picture: np.ndarray, name: str, unit: int)
     if found is None:
         return
     st.caption(
-        f"Number {unit} of {name} is the sum of {found['count']:,} products and a bias; these weigh most. Its receptive field is the whole picture."
+        f"Number {unit} of {name} is the sum of {found['count']:,} products and a bias; these weigh most. It sees the whole picture: that "
+        "is its receptive field."
     )
     st.dataframe(pd.DataFrame(found["products"]).style.format(precision=3), hide_index=True, alt="The products that weigh most")
     relu = f" → ReLU = {max(0.0, found['sum']):.3f}" if found["relu"] else ""

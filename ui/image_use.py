@@ -229,7 +229,7 @@ def batch(run: store.Run) -> None:
         {"picture": found["names"], "class": [data.classes[n] for n in found["chances"].argmax(1)], "sure": found["chances"].max(1)}
     )
     percent = st.column_config.ProgressColumn("sure", min_value=0, max_value=1, format="percent")
-    st.dataframe(frame, hide_index=True, column_config={"sure": percent}, alt="The class of every picture")
+    st.dataframe(explain.harmless(frame), hide_index=True, column_config={"sure": percent}, alt="The class of every picture")
     st.caption("It always names one of its classes, whatever it is shown, and may be very sure of it.")
     st.download_button("As CSV", explain.safe_csv(frame), "classes.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
