@@ -8,13 +8,10 @@ import torch
 from core.runs import files
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def one_thread():
-    """As the workers do for small networks."""
-    before = torch.get_num_threads()
+    """As the workers do for small networks; before each test, for what a training sets stays."""
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
