@@ -187,7 +187,6 @@ def _flip(run: store.Run, small: np.ndarray, classes: tuple[str, ...]) -> None:
     chart = charts.figure(height=180, uirevision="flip", hovermode="closest")
     for kind, color in ((found["said"], charts.NETWORK), (found["other"], charts.RIVAL)):
         charts.add_line(chart, np.arange(last + 1), found["chances"][:, kind], str(classes[kind]), color=color)
-    charts.axis(chart, "xaxis", title="pictures on the way")
     charts.axis(chart, "yaxis", title="chance", range=[0, 1.02])
     live_plot(chart, key=f"flip_chart_{run.id[-12:]}")
 
