@@ -68,16 +68,16 @@ def small():
 
 
 class Server:
-    """`streamlit run app.py` on loopback, as the README says."""
+    """`streamlit run app.py` on loopback, as the README says; or another script."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, folder: Path, script: str = "app.py", **environment: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.runs = folder / "runs"
         self.log = folder / "server.log"
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)]
+        command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, "--server.address", "127.0.0.1", "--server.headless", "true", "--server.fileWatcherType", "none"],
             cwd=ROOT,
