@@ -16,6 +16,14 @@ os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: two threads that wait for each other beside a busy neighbour take minutes
 
 
+def pytest_collection_modifyitems(items):
+    """Two processes share the tests file by file; those that drive a browser stay in one."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    for item in items:
+        browser = item.get_closest_marker("browser") is not None
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def runs_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
@@ -128,7 +136,7 @@ def chromium():
 def page(chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
-    tab.set_default_timeout(30_000)
+    tab.set_default_timeout(60_000)  # beside the other process
     tab.errors = []
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
     yield tab
