@@ -17,9 +17,7 @@ _TIME_NAMES = re.compile(
     r"(?<![a-z])(date|time|datetime|timestamp|stamp|month|year|week|day|quarter|period|ds|t|datum|fecha|jahr|monat)(?![a-z])|日|年|時刻",
     re.I,
 )
-
-
-_NUMERIC = re.compile(r"\s*[-+($€£¥￥]{0,2}\s*[.,]?\d")
+_NUMERIC = re.compile(r"\s*[-+($€£¥￥]{0,2}\s*[.,]?\d")  # how a number begins
 
 
 class Notation(NamedTuple):
@@ -44,19 +42,19 @@ def typed(frame: pd.DataFrame, dates: str, notation: Notation) -> tuple[pd.DataF
     dated = False
     for name in map(str, frame.columns):
         column = frame[name]
-        first = name == frame.columns[0] and column.is_unique and column.is_monotonic_increasing
-        likely = bool(_TIME_NAMES.search(name)) or first
-        parsed = None
         if column.dtype.kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
             columns[name], dated = column, True
             continue
-        if pd.api.types.is_numeric_dtype(column):
-            digits[name] = likely
-        elif (parsed := read_times(column, dates, likely)) is not None:
+        first = name == frame.columns[0] and column.is_unique and column.is_monotonic_increasing
+        likely = bool(_TIME_NAMES.search(name)) or first
+        numeric = pd.api.types.is_numeric_dtype(column)
+        if not numeric and (parsed := read_times(column, dates, likely)) is not None:
             columns[name], dated = parsed[0], True
             facts.setdefault("date format", parsed[1])
-        if parsed is None:
-            columns[name] = _numbers(column, notation)
+            continue
+        columns[name] = _numbers(column, notation)
+        if numeric:
+            digits[name] = likely
     for name, likely in digits.items():
         if not dated and (likely or dates != "auto") and (parsed := read_times(frame[name], dates)) is not None:
             columns[name], facts["date format"] = parsed

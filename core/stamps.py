@@ -60,8 +60,9 @@ DATE_FORMATS = (
     "unix milliseconds",
 )
 _SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
+_PLACE = r" ?\[?([A-Z][A-Za-z_]+/[A-Za-z_/-]+)\]?$"  # Europe/Berlin, also behind an offset
 _ZONES = {  # how zones are written that ISO 8601 does not know, behind a time of day -> as it writes them, one after the other
-    r" ?\[?[A-Z][A-Za-z_]+/[A-Za-z_/-]+\]?$": "",  # Europe/Berlin, also behind an offset
+    _PLACE: "",
     r"(:\d{2}(?:\.\d+)?) ?(?:UTC|GMT)$": r"\1+00:00",
     r"(:\d{2}(?:\.\d+)?) ?JST$": r"\1+09:00",
     r"(:\d{2}(?:\.\d+)?) ?([+-]\d{2})$": r"\1\2:00",
@@ -84,7 +85,9 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
     filled = text.dropna()
     if len(filled) == 0:
         return None
+    place = None
     if re.match(r"\d{4}[-/]", filled.iloc[0]) and ":" in filled.iloc[0]:
+        place = re.search(_PLACE, filled.iloc[0])
         text = _iso_zones(text, filled)
         filled = text.dropna()
     probe = pd.concat([filled.iloc[:50], filled.iloc[-50:], filled.iloc[:: max(1, len(filled) // 100)]])
@@ -103,7 +106,10 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
             rival = _read_style(text, rival_style)
             if rival is not None and _unsteady(rival) < _unsteady(times):
                 times, style = rival, rival_style
-        return times, style + (_zone_words(filled, times) if style == "ISO 8601" else "")
+        words = _zone_words(filled, times) if style == "ISO 8601" else ""
+        if place and times.dt.tz is None:
+            words += f", by the local clock of {place[1]}"
+        return times, style + words
     return None
 
 

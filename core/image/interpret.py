@@ -46,9 +46,11 @@ def explained(run_id: str, picture: np.ndarray, kind: int = -1) -> dict[str, Any
     blind: dict[str, np.ndarray] = {}
     for seed in range(SHUFFLES):
         empty = [method for method in maps if method not in blind or explain.blank(blind[method])]
+        if not empty:
+            break
         scrambled: Any = explain.shuffled(network, seed)
         layer = dict(scrambled.layers.named_children())[name]
-        blind |= explain.maps_of(scrambled, layer, given, kind, steps, explain.PATH_STEPS // 4, empty) if empty else {}
+        blind |= explain.maps_of(scrambled, layer, given, kind, steps, explain.PATH_STEPS // 4, empty)
     found = {
         method: {
             "map": heat,

@@ -130,6 +130,7 @@ def test_named_zones_survive_and_offsets_are_read_as_utc():
 def test_zones_as_databases_write_them(zone):
     table, series = read("t,x\n" + "\n".join(f"{t:%Y-%m-%d %H:%M:%S}{zone},{n}" for n, t in enumerate(HOURS)))
     assert table.times() == ["t"] and series.step == "h" and series.frame.index.tz_localize(None)[0] == HOURS[0]
+    assert ("by the local clock of Europe/Berlin" in table.facts["date format"]) == (zone == " Europe/Berlin")
 
 
 def test_offsets_without_minutes_or_with_slashes_in_the_date():
