@@ -1,5 +1,6 @@
 """Fixtures: a folder for runs, an engine, a real server and a real Chromium. Everything talks to loopback only."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,19 +10,41 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
+BROWSER = "tests/browser/"
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["STREAMLIT_CLIENT_SHOW_ERROR_DETAILS"] = "full"  # "none", as shipped, hides exceptions from AppTest too
 os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: two threads that wait for each other beside a busy neighbour take minutes
 
 
-def pytest_collection_modifyitems(items):
+class Shares(LoadScopeScheduling):
     """Two processes share the tests file by file; those that drive a browser stay in one."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
-    for item in items:
-        browser = item.get_closest_marker("browser") is not None
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::")[0]
+        return BROWSER if file.startswith(BROWSER) else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """xdist asks how the tests are to be shared."""
+    return Shares(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """The journeys in the browser first: they are the longest share, and wait more than they work."""
+    items.sort(key=lambda item: not item.nodeid.startswith(BROWSER))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A journey that fails tells what was on the page."""
+    report = yield
+    if report.failed and "chromium" in item.funcargs:
+        tabs = [tab for context in item.funcargs["chromium"].contexts for tab in context.pages]
+        report.sections += [(f"page {tab.url}", tab.locator("body").inner_text()[-6000:]) for tab in tabs]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +132,21 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def shared_server(tmp_path_factory):
     started = Server(tmp_path_factory.mktemp("server"))
     yield started
     started.stop()
+
+
+@pytest.fixture
+def server(shared_server):
+    """The server that the journeys share; what a journey leaves training is ended, or the next would queue behind it."""
+    yield shared_server
+    from core.runs import control
+
+    for file in shared_server.runs.glob("*/run.json"):
+        if json.loads(file.read_bytes())["status"] in {"queued", "running", "paused"}:
+            control.ask(file.parent, state="stopped")
 
 
 CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a green picture with a clock; nobody is asked
@@ -136,7 +170,7 @@ def chromium():
 def page(chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
-    tab.set_default_timeout(30_000)
+    tab.set_default_timeout(60_000)  # a limit for what hangs; how long it takes is for the benchmarks
     tab.errors = []
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
     yield tab

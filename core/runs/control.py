@@ -63,6 +63,7 @@ class Control:
         self.state, self.speed, self.steps = "running", 0.0, 0
         self.settings: dict[str, Any] = {}
         self.changed = False  # settings changed since the loop last took them
+        self._resting = False  # a pause was told, and its end not yet
         self._seen: tuple[int, int] | None = None
         self._due = self._last_step = 0.0
 
@@ -71,12 +72,14 @@ class Control:
         if time.monotonic() >= self._due:
             self._look()
         if self.state == "paused" and not self.steps:
+            self._resting = True
             self.on_pause(True)
             while self.state == "paused" and not self.steps:
                 time.sleep(LOOK_PAUSED)
                 self._look()
-            if self.state == "running":
-                self.on_pause(False)
+        if self._resting and self.state == "running":  # also where Resume came during a single step
+            self._resting = False
+            self.on_pause(False)
         while self.state == "running" and self.speed and time.monotonic() < self._last_step + 1 / self.speed:
             time.sleep(min(LOOK_PAUSED, max(0.0, self._last_step + 1 / self.speed - time.monotonic())))
             self._look()
@@ -85,6 +88,11 @@ class Control:
         self.steps = max(0, self.steps - 1)
         self._last_step = time.monotonic()
         return self.state != "stopped"
+
+    def not_counted(self) -> None:
+        """The last step was taken without the settings that were asked for with it: it is not one of those granted in a pause."""
+        if self.state == "paused":
+            self.steps += 1
 
     def take_settings(self) -> dict[str, Any] | None:
         """Live settings that changed since the last call, or None."""

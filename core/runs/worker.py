@@ -229,6 +229,8 @@ def _drive(
             recorder.everything()
             _note_progress(run.id, recorder)
             first = False
+            if settings:
+                wishes.not_counted()
         if run.max_steps and progress.step >= run.max_steps:
             recorder.everything()
             return "stopped", f"This demo trains at most {run.max_steps:,} steps a run."

@@ -35,6 +35,20 @@ def test_pause_step_resume_stop(tmp_path, waiting):
     assert not thread.is_alive()
 
 
+def test_resume_during_a_single_step_ends_the_pause(tmp_path):
+    told = []
+    wishes = control.Control(tmp_path, told.append)
+    control.ask(tmp_path, state="paused")
+    wishes._look()
+    control.ask(tmp_path, steps=1)
+    assert wishes.wait()  # the single step begins
+    assert told == [True]
+    control.ask(tmp_path, state="running")
+    time.sleep(2 * control.LOOK_EVERY)  # a step so slow that the next look is before the pause would go on
+    assert wishes.wait()
+    assert told[-1] is False
+
+
 def test_stop_is_obeyed_while_paused(tmp_path):
     control.ask(tmp_path, state="paused")
     wishes = control.Control(tmp_path)

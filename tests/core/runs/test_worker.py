@@ -7,7 +7,7 @@ import torch
 
 from core.forecasting.session import Session
 from core.progress import Checkpoint, Progress
-from core.runs import checkpoints, store, worker
+from core.runs import checkpoints, control, store, worker
 
 
 @pytest.mark.parametrize("at", [2, 9, 17])
@@ -49,6 +49,23 @@ def test_weights_that_are_spoiled_do_not_replace_good_ones(tmp_path, metrics, we
     recorder.add(Progress(2, 9, metrics, checkpoint=lambda: late))
     recorder.write_good()
     assert checkpoints.read(tmp_path).state["step"] == kept
+
+
+def test_a_step_asked_for_before_the_first_is_taken_with_its_settings(fresh_runs, small):
+    run = store.create("forecasting", *small, data="Airline passengers")
+    path = store.folder(run.id)
+    control.ask(path, steps=1, settings={"learning_rate": 0.5})
+    taken = []
+
+    def loop():
+        settings = yield Progress(1, 9, {"train/loss": 1.0})
+        taken.append(settings)
+        control.ask(path, state="stopped")
+        yield Progress(2, 9, {"train/loss": 1.0})
+
+    wishes = control.Control(path, seconds=20.0)
+    worker._drive(run, loop(), wishes, worker.Recorder(path))
+    assert taken == [{"learning_rate": 0.5}] and not wishes.out_of_time
 
 
 def test_moments_come_often_at_first_and_once_a_second_later(tmp_path, monkeypatch):
