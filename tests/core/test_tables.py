@@ -237,14 +237,14 @@ def test_a_million_rows_are_read_in_seconds():
 
 
 def assert_table_or_sentence(content, **options):
-    began = time.monotonic()
+    began = time.process_time()  # of work: a busy neighbour does not count
     try:
         table = tables.parse(content, **options)
         tidy.tidy(table, tidy.Choices(), "x")
         tidy.tidy(table, tidy.Choices(time=tidy.ROWS), "x")
     except UserError as error:
         assert str(error)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
