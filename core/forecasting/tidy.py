@@ -17,13 +17,13 @@ from pydantic import BaseModel, ConfigDict
 
 from core import columns, tables
 from core.errors import UserError
+from core.forecasting import steps
 from core.forecasting.data import Series, step_name, usual_season
 from core.runs import uploads
 from core.stamps import read_times
 
 ROWS = "row numbers"  # choice of a time column: none, count the rows
 MAX_TARGETS, MAX_COVARIATES = 8, 16
-MOST_STEPS = 2_000_000  # after gaps are filled: one wrong year must not make a billion rows
 
 
 class Choices(BaseModel):
@@ -53,90 +53,6 @@ class Findings:
     step: str
     irregular: bool = False
     problems: tuple[tuple[str, str], ...] = field(default=())
-
-
-def find_step(times: pd.DatetimeIndex) -> tuple[str, bool]:
-    """The time step of sorted, distinct stamps as a pandas alias, and whether the stamps really keep to it.
-
-    Gaps are allowed. The step is the one on whose grid at least nine in ten stamps lie; regular if all do.
-    """
-    if len(times) < 2:
-        raise UserError("One row is not a series: at least two different time stamps are needed.")
-    inferred = pd.infer_freq(times) if len(times) > 2 else None
-    if inferred and not inferred.startswith("-"):
-        inferred = {"ME": "MS", "BME": "MS", "BMS": "MS", "QE": "QS", "BQE": "QS", "BQS": "QS", "YE": "YS", "BYE": "YS", "BYS": "YS"}.get(
-            inferred.split("-")[0], inferred
-        )
-        if inferred.split("-")[0] in {"YS", "QS"}:
-            inferred = inferred.split("-")[0] if times.is_month_start.all() and inferred.split("-")[-1] == "JAN" else inferred
-        return inferred, True
-    gaps = np.diff(times.as_unit("ns").asi8)
-    gap = pd.Timedelta(int(np.median(gaps)), "ns")
-    days = gap / pd.Timedelta(days=1)
-    candidates = []
-    if 364 <= days <= 367:
-        candidates.append("YS" if times[0].is_year_start else f"YS-{times[0].strftime('%b').upper()}")
-    if 89 <= days <= 93:
-        candidates.append("QS" if times[0].month % 3 == 1 else f"QS-{times[0].strftime('%b').upper()}")
-    if 28 <= days <= 31:
-        candidates.append("MS")
-    if 6.9 <= days <= 7.1:
-        candidates.append(f"W-{times[0].strftime('%a').upper()}")
-    if 0.9 <= days <= 1.1 and (times.dayofweek < 5).all() and len(times) > 5:
-        candidates.append("B")
-    if 0.9 <= days <= 1.1:
-        candidates.append("D")
-    seconds = max(1, round(gap.total_seconds()))
-    if days < 0.9:
-        size, unit = (3600, "h") if seconds % 3600 == 0 else (60, "min") if seconds % 60 == 0 else (1, "s")
-        candidates.append(f"{seconds // size}{unit}" if seconds // size > 1 else unit)
-    for step in candidates:
-        share = _on_grid(times, step)
-        if share >= 0.9:
-            return step, share == 1.0
-    return _round_step(seconds), False
-
-
-def _on_grid(times: pd.DatetimeIndex, step: str) -> float:
-    """The share of stamps that a regular grid of this step hits; months, quarters and years may hold one stamp each."""
-    if _is_calendar(step):
-        return float(_snap(times, step).is_unique)
-    if (times[-1] - times[0]) / pd.Timedelta(_step_seconds(step), "s") > MOST_STEPS:
-        return 0.0
-    return float(times.isin(pd.date_range(times[0], times[-1], freq=step)).mean())
-
-
-def _is_calendar(step: str) -> bool:
-    return step.split("-")[0] in {"MS", "QS", "YS"}
-
-
-def _snap(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
-    """Stamps at the start of their month, quarter or year, whichever day of it they name; others as they are."""
-    if not _is_calendar(step):
-        return times
-    base, _, first = step.partition("-")
-    period = "M"
-    if base != "MS":  # a year that starts in April is one that ends in March
-        starts = pd.date_range("2001-01-01", periods=12, freq="MS").strftime("%b").str.upper().tolist()
-        period = f"{base[0]}-{starts[starts.index(first or 'JAN') - 1]}"
-    return times.tz_localize(None).to_period(period).to_timestamp().tz_localize(times.tz)
-
-
-def _round_step(seconds: int) -> str:
-    """The usual step nearest above a median gap: what irregular stamps are gathered into."""
-    for limit, step in (
-        (1, "s"),
-        (60, "min"),
-        (900, "15min"),
-        (3600, "h"),
-        (86400, "D"),
-        (7 * 86400, "W-SUN"),
-        (31 * 86400, "MS"),
-        (92 * 86400, "QS"),
-    ):
-        if seconds <= limit:
-            return step
-    return "YS"
 
 
 def examine(table: tables.Table, choices: Choices) -> Findings:
@@ -169,19 +85,19 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         problems.append(
             (
                 "duplicates",
-                f"{_count(twice, 'row')} with a time stamp that was there before (first: {_stamp(index[index.duplicated()][0])}).",
+                f"{_count(twice, 'row')} with a time stamp that was there before (first: {steps.stamp(index[index.duplicated()][0])}).",
             )
         )
-    step, regular = find_step(index.unique().sort_values())
+    step, regular = steps.find_step(index.unique().sort_values())
     if choices.step != "auto":
         regular = regular and step == choices.step
         step = choices.step
     if not regular:
         problems.append(("irregular", f"The time stamps are not evenly spaced: they are gathered into steps of one {step_name(step)}."))
     sorted_index = index.unique().sort_values()
-    gaps = _gaps(sorted_index if regular else _into_steps(sorted_index, step), step)
+    gaps = steps.gaps(sorted_index if regular else steps.into_steps(sorted_index, step), step)
     if len(gaps):
-        problems.append(("missing", f"{_count(len(gaps), step_name(step))} missing between the rows (first: {_stamp(gaps[0])})."))
+        problems.append(("missing", f"{_count(len(gaps), step_name(step))} missing between the rows (first: {steps.stamp(gaps[0])})."))
     return Findings(time, targets, step, not regular, tuple(problems))
 
 
@@ -271,29 +187,6 @@ def _check_numbers(table: tables.Table, name: str) -> None:
         raise UserError(f"Column '{name}' is empty: every value is missing.")
 
 
-def _gaps(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
-    grid = _snap(times, step)
-    if (grid[-1] - grid[0]) / pd.Timedelta(_step_seconds(step), "s") > MOST_STEPS:
-        raise UserError(
-            f"From {_stamp(times[0])} to {_stamp(times[-1])} there would be more than {MOST_STEPS:,} steps of one "
-            f"{step_name(step)}. Is one of the dates wrong, or the date format?"
-        )
-    return pd.date_range(grid[0], grid[-1], freq=step).difference(grid)
-
-
-def _into_steps(times: pd.DatetimeIndex, step: str) -> pd.DatetimeIndex:
-    """The steps that uneven stamps fall into. Raises `UserError` if there would be too many."""
-    _gaps(times, step)
-    counts = pd.Series(1, times).resample(step).count()
-    return pd.DatetimeIndex(counts.index[counts > 0])
-
-
-def _step_seconds(step: str) -> float:
-    offset = pd.tseries.frequencies.to_offset(step)
-    start = pd.Timestamp("2001-01-01")
-    return max(1.0, ((start + offset + offset) - (start + offset)).total_seconds())
-
-
 def _regular(frame: pd.DataFrame, found: Findings, choices: Choices) -> tuple[pd.DataFrame, list[str]]:
     """Sort, merge duplicates, and lay the rows on a regular grid; missing steps become NaN rows."""
     notes = []
@@ -305,13 +198,13 @@ def _regular(frame: pd.DataFrame, found: Findings, choices: Choices) -> tuple[pd
         notes.append(f"{_count(before - len(frame), 'row')} with a repeated time stamp: merged by {choices.duplicates}.")
     index = pd.DatetimeIndex(frame.index)
     if found.irregular:
-        _gaps(index, found.step)
+        steps.gaps(index, found.step)
         sampler = frame.resample(found.step)
         frame = sampler.sum(min_count=1) if choices.aggregate == "sum" else sampler.mean()
         notes.append(f"Uneven time stamps were gathered into steps of one {step_name(found.step)} by their {choices.aggregate}.")
         return frame, notes
-    _gaps(index, found.step)
-    frame = frame.set_axis(_snap(index, found.step), axis=0)
+    steps.gaps(index, found.step)
+    frame = frame.set_axis(steps.snap(index, found.step), axis=0)
     return frame[~frame.index.duplicated()].asfreq(found.step), notes
 
 
@@ -358,10 +251,6 @@ def _fill(
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _stamp(time: pd.Timestamp) -> str:
-    return time.strftime("%Y-%m-%d" if time == time.normalize() else "%Y-%m-%d %H:%M:%S")
 
 
 # by upload id: what a page calls in a worker

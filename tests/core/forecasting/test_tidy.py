@@ -4,7 +4,7 @@ import pytest
 
 from core import tables
 from core.errors import UserError
-from core.forecasting import tidy
+from core.forecasting import steps, tidy
 
 DAYS = pd.date_range("2024-01-01", periods=30, freq="D")
 
@@ -83,7 +83,7 @@ def test_days_at_different_hours_are_not_taken_for_a_regular_grid():
 )
 def test_steps_are_found_with_gaps_too(frequency, step):
     times = pd.date_range("2020-01-01", periods=60, freq=frequency)
-    assert tidy.find_step(times) == (step, True)
+    assert steps.find_step(times) == (step, True)
     series = tidy.tidy(table(times.delete([20, 21, 40])), tidy.Choices(), "x")
     assert series.step == step and series.length == 60
 
