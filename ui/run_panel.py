@@ -26,6 +26,7 @@ BADGES: dict[str, tuple[str, Any, str]] = {
     "interrupted": ("Interrupted", "orange", ":material/power_off:"),
 }
 PACE = 12.0  # s from which the time left is told, longer if a step takes longer
+SLOW = 5.0  # steps a second of slow motion, to begin with
 STUCK_AFTER = 5.0  # s without an answer to Stop, after which "End it" is offered
 
 Draw = Callable[[store.Run, dict[str, Curve]], None]
@@ -211,20 +212,16 @@ def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
 
 def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None], plain_wish: dict[str, Any]) -> None:
     """Slow motion, and the settings that may change while it trains."""
-    speeds = {"Full speed": 0.0, "20 steps a second": 20.0, "5 steps a second": 5.0, "1 step a second": 1.0}
-    names = {value: name for name, value in speeds.items()}
+    speed, slow, pace = float(wanted["speed"]), f"{key}_slow", f"{key}_pace"
 
-    def change_speed(speed: float) -> None:
-        ask(**(plain_wish if not speed else {}) | {"speed": speed})  # full speed is of the steps that the settings name
+    def change_speed() -> None:
+        if st.session_state[slow]:
+            ask(speed=st.session_state.get(pace, SLOW))
+        else:
+            ask(**plain_wish | {"speed": 0.0})  # full speed is of the steps that the settings name
 
-    st.selectbox(
-        "Speed",
-        list(speeds),
-        index=list(speeds).index(names.get(float(wanted["speed"]), "Full speed")),
-        key=f"{key}_speed",
-        help="Slow motion: watch it learn step by step.",
-        on_change=lambda: change_speed(speeds[st.session_state[f"{key}_speed"]]),
-    )
+    if st.toggle("Slow motion", speed > 0, key=slow, help="Watch it learn step by step.", on_change=change_speed):
+        st.number_input("Steps a second", 0.1, 1000.0, value=speed or SLOW, step=1.0, format="%g", key=pace, on_change=change_speed)
     config = run.settings()
     for name, info in type(config).model_fields.items():
         if not (mark(info, "live") and applies(info, run.config)) or mark(info, "hidden"):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from core.forecasting.config import ForecastingConfig
-from core.runs import store
+from core.runs import control, store
 from ui.live_plot import BUNDLE
+from ui.run_panel import SLOW
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "pages").glob("*.py"))
@@ -131,6 +132,35 @@ def test_train_watch_finish_use_and_find_it_among_the_runs(app):
     assert page.get("download_button")
     runs = opened(page, "runs")
     assert "LSTM · Airline passengers" in runs.dataframe[0].value["name"].tolist()
+
+
+def test_slow_motion_at_a_chosen_speed_and_a_live_setting(app):
+    page = opened(app, "forecasting", forecasting_steps="20000", forecasting_patience="1000")
+    button(page, "Train").click().run()
+    run_id = page.session_state["linked_forecasting_run"]
+
+    def wanted():
+        assert not page.exception, page.exception
+        return control.wanted(store.folder(run_id))
+
+    def labelled(kind, label):
+        return next(widget for widget in page.get(kind) if widget.label == label)
+
+    for _ in range(200):
+        if store.read(run_id).status == "running":
+            break
+        time.sleep(0.1)
+    page.run()
+    labelled("toggle", "Slow motion").set_value(True).run()
+    assert wanted()["speed"] == SLOW
+    labelled("number_input", "Steps a second").set_value(12.0).run()
+    assert wanted()["speed"] == 12.0
+    page.number_input(key=f"panel_{run_id[-12:]}_live_clip").set_value(0.5).run()
+    assert wanted()["settings"] == {"clip": 0.5} and labelled("number_input", "Steps a second").value == 12.0
+    labelled("toggle", "Slow motion").set_value(False).run()
+    assert wanted()["speed"] == 0.0 and wanted()["state"] == "running"
+    button(page, "Stop").click().run()
+    assert wanted()["state"] == "stopped"
 
 
 def test_an_upload_becomes_a_series_and_a_bad_one_a_sentence(app):
