@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.runs import store
 from ui import charts_forecasting
-from ui.forecasting_views import series_of
+from ui.forecasting_views import series_of, target_of
 from ui.live_plot import live_plot
 from ui.session import cached_call, run_stamp
 
@@ -56,8 +56,8 @@ def inside(run: store.Run, mates: list[store.Run]) -> None:
     live_plot(charts_forecasting.unrolled_chart(path, times, step, unit), key=f"unrolled_{run.id}")
     _formula(path, step, unit)
     st.markdown("#### The hidden state")
-    target = data.targets[0]
-    past = path["past"][:, 0]
+    n = target_of(data, f"inside_target_{run.id}")
+    target, past = data.targets[n], path["past"][:, n]
     live_plot(
         charts_forecasting.hidden_chart(times, past, path["h"], title=f"Hidden state h while it reads {target}"), key=f"hidden_{run.id}"
     )
@@ -87,7 +87,7 @@ def inside(run: store.Run, mates: list[store.Run]) -> None:
                 live_plot(charts_forecasting.gradient_chart(found[when], title=title, lowest=lowest), key=f"gradient_{when}_{run.id}")
         if len(found["trained"]) < 3:
             st.caption("Race the three cells (above) to see all of them after training.")
-    memory = cached_call("core.forecasting.interpret", "memory", stamp=run_stamp(run), run_id=run.id, origin=origin)
+    memory = cached_call("core.forecasting.interpret", "memory", stamp=run_stamp(run), run_id=run.id, origin=origin, target=n)
     if memory:
         live_plot(charts_forecasting.memory_chart(memory["change"], unit=target), key=f"memory_{run.id}")
 

@@ -24,8 +24,17 @@ def series_of(run_id: str) -> Series:
     return store.dataset(run_id)
 
 
+def target_of(data: Series, key: str) -> int:
+    """Which target is shown, chosen where there are several."""
+    if len(data.targets) == 1:
+        return 0
+    return data.targets.index(st.segmented_control("Target", data.targets, default=data.targets[0], required=True, key=key))
+
+
 def live(run: store.Run, curves: dict[str, Curve]) -> None:
     """What is drawn while it trains: loss, and the forecast on the validation part as it learns."""
+    data = series_of(run.id)
+    n = target_of(data, f"live_target_{run.id}")
     left, right = st.columns(2)
     with left:
         names = {"train/loss": "training", "val/loss": "validation"}
@@ -33,12 +42,11 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
         live_plot(charts.loss_chart(curves, groups=names, title="Loss", revision=run.id, refit_from=refit), key=f"loss_{run.id}")
     with right:
         steps = store.sample_steps(run.id)
-        data = series_of(run.id)
         if steps:
             sample = store.sample(run.id, steps[-1])
             if "forecast" in sample:
-                title = f"Forecast of {data.targets[0]}, step {steps[-1]:,}{_refit(sample)}"
-                live_plot(_validation_chart(run, data, sample, title), key=f"sample_{run.id}")
+                title = f"Forecast of {data.targets[n]}, step {steps[-1]:,}{_refit(sample)}"
+                live_plot(_validation_chart(run, data, sample, n, title), key=f"sample_{run.id}")
         else:
             st.skeleton(height=360)
 
@@ -51,10 +59,10 @@ def _refit_from(curves: dict[str, Curve], validate_every: int) -> int:
     return int(val[0][-1]) if train[0][-1] >= val[0][-1] + validate_every else 0
 
 
-def _validation_chart(run: store.Run, data: Series, sample: dict[str, np.ndarray], title: str) -> Any:
+def _validation_chart(run: store.Run, data: Series, sample: dict[str, np.ndarray], n: int, title: str) -> Any:
     begin = int(sample["origin"][0])
     return charts_forecasting.forecast_chart(
-        data.times(), data.values()[:, 0], begin, sample["forecast"][:, 0], title=title, revision=run.id
+        data.times(), data.values()[:, n], begin, sample["forecast"][:, n], title=title, revision=f"{run.id}-{n}"
     )
 
 
@@ -69,12 +77,15 @@ def history(run: store.Run) -> None:
     if len(steps) < 3:
         st.caption("It was trained so fast that too few moments were kept to replay it.")
         return
+    data = series_of(run.id)
+    n = target_of(data, f"scrub_target_{run.id}")
     step = st.select_slider(
         "Training step", steps, value=steps[-1], key=f"scrub_{run.id}", help="Drag to watch the forecast and its band take shape."
     )
-    sample, data = store.sample(run.id, step), series_of(run.id)
+    sample = store.sample(run.id, step)
     if "forecast" in sample:
-        live_plot(_validation_chart(run, data, sample, f"Validation forecast at step {step:,}{_refit(sample)}"), key=f"history_{run.id}")
+        title = f"Validation forecast of {data.targets[n]} at step {step:,}{_refit(sample)}"
+        live_plot(_validation_chart(run, data, sample, n, title), key=f"history_{run.id}")
 
 
 def race(runs: list[store.Run]) -> None:
@@ -94,13 +105,8 @@ def verdict(run: store.Run) -> None:
         return
     (st.success if result["beats"] else st.warning)(result["sentence"], icon=":material/gavel:")
     data = series_of(run.id)
-    targets = result["targets"]
-    target = (
-        targets[0]
-        if len(targets) == 1
-        else st.segmented_control("Target", targets, default=targets[0], required=True, key=f"target_{run.id}")
-    )
-    n = targets.index(target)
+    n = target_of(data, f"target_{run.id}")
+    target = data.targets[n]
     best, begin = result["best_referee"], result["origins"][-1]
     forecasts = {key: np.array(values)[:, n] for key, values in result["forecasts"].items()}
     stamp = f"{run_stamp(run)}-{n}"
@@ -178,7 +184,7 @@ def use(run: store.Run) -> None:
     quantiles = np.array(answer["quantiles"])  # (horizon, targets, 3)
     plain = cached_call("core.forecasting.predict", "forecast", stamp=run_stamp(run), run_id=run.id, recent=None) if wanted else None
     with right:
-        n = 0 if len(data.targets) == 1 else list(data.targets).index(st.selectbox("Target", data.targets, key=f"use_target_{run.id}"))
+        n = target_of(data, f"use_target_{run.id}")
         past = np.concatenate([values[:-window, n], changed[:, n]])
         rivals = {"before your edit": np.array(plain["quantiles"])[:, n, 1]} if plain else None
         title = f"{data.targets[n]} beyond the end of the series"

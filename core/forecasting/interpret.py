@@ -131,23 +131,25 @@ def vanishing(run_id: str, mates: list[str]) -> dict[str, dict[str, list[float]]
 
 
 @torch.no_grad()
-def memory(run_id: str, origin: int) -> dict[str, list[float]]:
-    """How much the forecast changes when the input at one lag is raised by one standard deviation.
+def memory(run_id: str, origin: int, target: int = 0) -> dict[str, list[float]]:
+    """How much the forecast of a target changes when its input at one lag is raised by one standard deviation.
 
-    Returns `change` by lag (0 is the newest step): the mean absolute change of the middle forecast of the first target,
-    in units of the data. Only what flows through the network counts, not the simple forecast that it corrects.
+    Returns `change` by lag (0 is the newest step): the mean absolute change of the middle forecast, in units of the data. Only what
+    flows through the network counts, not the simple forecast that it corrects. Raises `UserError` for a window or target there is not.
     """
     config, data, network = opened(run_id)
     device = next(network.parameters()).device
     if not config.window <= origin <= data.length:
         raise UserError("This window is not inside the series.")
+    if not 0 <= target < len(data.targets):
+        raise UserError("This series has no such target.")
     past, known, _ = windows_of(config, data, device).at(torch.tensor([origin]), data.length)
     inputs = network.inputs(past, known).repeat(config.window + 1, 1, 1)
     lags = torch.arange(config.window, device=device)
-    inputs[lags + 1, config.window - 1 - lags, 0] += 1.0  # row 0 stays as it was
+    inputs[lags + 1, config.window - 1 - lags, target] += 1.0  # row 0 stays as it was
     states = network.start(len(inputs))
     for x in inputs.unbind(1):
         states = network.step(x, states)
     out = network.quantiles(states[-1][0], known.expand(len(inputs), -1, -1))
-    middle = network.denormalise(past.expand(len(inputs), -1, -1), out)[:, :, 0, 1]
+    middle = network.denormalise(past.expand(len(inputs), -1, -1), out)[:, :, target, 1]
     return {"change": (middle[1:] - middle[:1]).abs().mean(1).tolist()}

@@ -3,10 +3,14 @@
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from core.forecasting.config import ForecastingConfig
-from core.runs import control, store
+from core.forecasting.data import Series
+from core.runs import control, store, worker
+from ui import forecasting_inside, forecasting_views
 from ui.live_plot import BUNDLE
 from ui.run_panel import SLOW
 
@@ -132,6 +136,24 @@ def test_train_watch_finish_use_and_find_it_among_the_runs(app):
     assert page.get("download_button")
     runs = opened(page, "runs")
     assert "LSTM · Airline passengers" in runs.dataframe[0].value["name"].tolist()
+
+
+def test_of_several_targets_the_visitor_chooses_the_one_that_is_shown(app, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(80, 2)).cumsum(0)
+    data = Series("two", pd.DataFrame(values, columns=["left", "right"]), ("left", "right"))
+    run = store.create("forecasting", ForecastingConfig(window=8, horizon=4, hidden_size=4, steps=20, validate_every=5), data, data="two")
+    worker.train_here(run.id)
+    titles = []
+    for module in (forecasting_views, forecasting_inside):
+        monkeypatch.setattr(module, "live_plot", lambda chart, key: titles.append(chart["layout"]["title"]["text"]))
+    page = opened(app, "forecasting", forecasting_run=run.id)
+    page.session_state["forecasting_tab"] = "Look inside"
+    page.run()
+    for place, words in (("live", "Forecast of {}, step"), ("inside", "Hidden state h while it reads {}")):
+        for name in data.targets:
+            titles.clear()
+            next(group for group in page.button_group if group.key == f"{place}_target_{run.id}").set_value(name).run()
+            assert not page.exception and any(words.format(name) in title for title in titles), titles
 
 
 def test_slow_motion_at_a_chosen_speed_and_a_live_setting(app):

@@ -4,6 +4,7 @@ import sys
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -199,6 +200,21 @@ def test_memory_is_zero_for_a_network_that_reads_nothing(monkeypatch):
         blind.head.weight.zero_()
     monkeypatch.setattr(interpret, "opened", lambda run_id: (config, series, blind))
     assert interpret.memory(EXAMPLES[0], 144)["change"] == [0.0] * config.window
+
+
+def test_memory_is_of_the_target_that_is_asked_for(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(60, 2)).cumsum(0)
+    series = data.Series("two", pd.DataFrame(values, columns=["a", "b"]), ("a", "b"))
+    config = ForecastingConfig(window=8, horizon=3, hidden_size=4)
+    network = build(config, series).eval()
+    with torch.no_grad():
+        network.cells[0].weight_ih[:, 0] = 0.0  # it does not read the first target
+    monkeypatch.setattr(interpret, "opened", lambda run_id: (config, series, network))
+    assert interpret.memory("", 60)["change"] == [0.0] * 8
+    assert min(interpret.memory("", 60, target=1)["change"]) > 0
+    for wrong in (-1, 2):
+        with pytest.raises(UserError, match="no such target"):
+            interpret.memory("", 60, target=wrong)
 
 
 # export
