@@ -35,6 +35,7 @@ FIGURES = {
     "throughput_ratio": Figure("steps/s through the engine over a bare `for _ in train(...)`", "", 0.95, True),
     "engine_start_s": Figure("start of the engine", "s", 1.5),
     "first_metric_cold_s": Figure("click to first metric, torch not imported yet", "s", 3),
+    "torch_imports_s": Figure("of that, importing torch and its first optimiser alone, in a bare process", "s"),
     "first_metric_warm_s": Figure("click to first metric, torch imported", "s", 0.5),
     "call_overhead_ms": Figure("an interactive call on an idle engine over calling the function directly", "ms", 10),
     "call_p95_ms_training": Figure("an interactive call while a training runs, 95th percentile", "ms", 200),
@@ -71,29 +72,56 @@ def stop(engine: Engine, run_id: str) -> float:
     return seconds
 
 
-def bare_speed(seconds: float = 3.0) -> float:
-    """Steps/s of `for _ in train(...)` in a process of its own, as fresh as a worker, at the same priority."""
-    code = (
-        "import time, torch; from benchmarks.engine import LONG; from core.forecasting.train import THREADS, train;"
-        "from core.forecasting.data import builtin; torch.set_num_threads(THREADS);"
-        "loop = train(LONG, builtin('airline'), device=torch.device('cpu'));"
-        "[next(loop) for _ in range(50)]; t = time.perf_counter(); n = 0\n"
-        f"while time.perf_counter() - t < {seconds}:\n next(loop); n += 1\n"
-        "print(n / (time.perf_counter() - t))"
-    )
+BARE = """
+import sys, time, torch
+from benchmarks.engine import LONG
+from core.forecasting.data import builtin
+from core.forecasting.train import THREADS, train
+torch.set_num_threads(THREADS)
+loop = train(LONG, builtin("airline"), device=torch.device("cpu"))
+for _ in range(50):
+    next(loop)
+for seconds in map(float, sys.stdin):
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        next(loop)
+        steps += 1
+    print(steps / (time.perf_counter() - began), flush=True)
+"""
+
+
+def speeds(engine: Engine, turns: int, seconds: float = 1.0) -> list[float]:
+    """Steps/s through the engine over steps/s of a bare `for _ in train(...)`, in turns, since a shared machine's speed drifts.
+
+    Both are kept alive, at the same priority; the one whose turn it is not stands still. The engine's steps are those of the rows that
+    it wrote.
+    """
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(cores())}
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout)
-
-
-def engine_speed(engine: Engine, seconds: float = 3.0) -> float:
-    """Steps/s of the same loop through the engine, from the rows it wrote."""
     run_id, reader = begin(engine)
     until(lambda: len(reader.read().get("train/loss", ([], []))[0]) > 50)
-    first, began = at_a_write(reader)
-    time.sleep(seconds)
-    last, ended = at_a_write(reader)
+    pid, ratios = store.read(run_id).pid, []
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+    ) as bare:
+        assert bare.stdin and bare.stdout
+        for _ in range(turns):
+            os.kill(pid, signal.SIGSTOP)
+            bare.stdin.write(f"{seconds}\n")
+            alone = float(bare.stdout.readline())
+            os.kill(pid, signal.SIGCONT)
+            first, began = at_a_write(reader)
+            time.sleep(seconds)
+            last, ended = at_a_write(reader)
+            ratios.append((last - first) / (ended - began) / alone)
+        bare.stdin.close()
     stop(engine, run_id)
-    return (last - first) / (ended - began)
+    return ratios
+
+
+def imports() -> float:
+    """Seconds that a fresh process takes to import torch and to make its first optimiser, which loads as much again."""
+    code = "import time; began = time.perf_counter(); import torch; torch.optim.SGD([torch.zeros(1)]); print(time.perf_counter() - began)"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 def at_a_write(reader: MetricsReader, metric: str = "train/loss") -> tuple[int, float]:
@@ -208,14 +236,12 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             begin_warm, reader = begin(engine)
             until(lambda: reader.read())
             stop(engine, begin_warm)
-            ratios = []
-            for _ in range(2 * options.runs + 1):  # in turns, since a shared machine's speed drifts
-                through = engine_speed(engine)
-                ratios.append(through / bare_speed())
+            ratios = speeds(engine, 8 * options.runs + 1)
         finally:
             engine.close()
     found = {"throughput_ratio": statistics.median(ratios)}
     found |= {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    found["torch_imports_s"] = statistics.median(imports() for _ in range(options.runs))
     found["idle_memory_mb"] = statistics.median(idle_memory() for _ in range(options.runs))
     return {name: found[name] for name in FIGURES}
 

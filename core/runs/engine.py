@@ -87,6 +87,8 @@ class Engine:
             cwd=_ROOT,
             env={**os.environ, "MANABI_RUNS": str(store.root())},
         )  # in this session and process group: `nice` weighs only within one
+        import distributed  # noqa: F401 - here, while the host starts; the client needs it
+
         deadline = time.monotonic() + START_SECONDS
         while not info.exists():
             if self.host.poll() is not None or time.monotonic() > deadline:
@@ -335,11 +337,11 @@ class Engine:
         """Let every worker import torch in the background, before it is needed."""
         if self._facts is None:
             self._warm = True
-        for name in ("train", "interactive"):
-            if name == "interactive" or not self.running:
+        for kind in ("train", "interactive"):
+            if kind == "interactive" or not self.running:
                 from distributed import fire_and_forget
 
-                fire_and_forget(self.client.submit(worker.warm, key=f"warm-{name}", resources={name: 1}, pure=False))
+                fire_and_forget(self.client.submit(worker.warm, kind, key=f"warm-{kind}", resources={kind: 1}, pure=False))
 
     def device(self) -> dict[str, Any]:
         """What the workers train on, as `core.device.describe` tells it."""

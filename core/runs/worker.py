@@ -42,9 +42,11 @@ def call(module: str, function: str, arguments: dict[str, Any], seconds: float) 
         faulthandler.cancel_dump_traceback_later()
 
 
-def warm() -> None:
-    """Import torch, so that the first click does not wait for it."""
-    importlib.import_module("torch")
+def warm(kind: str) -> None:
+    """Import torch, so that the first click does not wait for it; where it trains, also the second half that the first optimiser loads."""
+    torch = importlib.import_module("torch")
+    if kind == "train":
+        torch.optim.SGD([torch.zeros(1)])
 
 
 def address() -> tuple[str, int]:
