@@ -33,8 +33,9 @@ from tests.conftest import Server
 
 FIGURES = {
     "first_page_s": Figure("starting the server until its first page is readable in a cold browser", "s", 2),
-    "first_page_bare_s": Figure("the same for an app of one heading, in turns with it", "s"),
+    "first_page_bare_s": Figure("the same for an app of one heading and one slider, in turns with it", "s"),
     "rerun_p50_ms": Figure("a slider's rerun while a training runs, median", "ms", 120),
+    "rerun_bare_p50_ms": Figure("the same of that app's slider, while the same training runs, median", "ms"),
     "rerun_p95_ms": Figure("a slider's rerun while a training runs, 95th percentile", "ms", 300),
     "watch_lag_p95_s": Figure("20 sessions each watching a run: from the beat of an update to its end, 95th percentile", "s", 1),
 }
@@ -72,14 +73,19 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def bare_server(folder: Path) -> Server:
+    """An app of one heading and one slider: what Streamlit itself takes."""
+    (folder / "bare.py").write_text("import streamlit as st\n\nst.title('Manabi')\nst.slider('Horizon', 1, 60, 12)\n")
+    return Server(folder, str(folder / "bare.py"))
+
+
 def first_page(browser: Browser, *, bare: bool = False) -> float:
-    """Seconds from starting a server to its readable home page, or to that of an app of one heading: what Streamlit itself takes."""
+    """Seconds from starting a server to its readable home page, or to the bare app's."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "bare.py").write_text("import streamlit as st\n\nst.title('Manabi')\n")
         context = browser.new_context()
         page = context.new_page()
         began = time.perf_counter()
-        server = Server(Path(folder), str(Path(folder) / "bare.py") if bare else "app.py")
+        server = bare_server(Path(folder)) if bare else Server(Path(folder))
         page.goto(server.url, wait_until="commit")
         page.get_by_role("heading", name="Manabi").wait_for()
         seconds = time.perf_counter() - began
@@ -180,7 +186,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             "first_page_bare_s": statistics.median(bare for _, bare in times),
         }
         with tempfile.TemporaryDirectory() as folder:
-            server = Server(Path(folder))
+            server, bare = Server(Path(folder)), bare_server(Path(folder))
             try:
                 page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
                 page.add_init_script(f"({RECORD})()")
@@ -188,10 +194,13 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
                 reruns_ms = reruns(page, 12 * options.runs)
                 found["rerun_p50_ms"] = statistics.median(reruns_ms)
                 found["rerun_p95_ms"] = statistics.quantiles(reruns_ms, n=20)[-1]
+                page.goto(bare.url)
+                found["rerun_bare_p50_ms"] = statistics.median(reruns(page, 6 * options.runs))
                 page.context.close()
                 found["watch_lag_p95_s"] = statistics.quantiles(watch_lags(link), n=20)[-1]
             finally:
                 server.stop()
+                bare.stop()
     return found
 
 
