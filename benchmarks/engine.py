@@ -46,13 +46,13 @@ FIGURES = {
 LONG = ForecastingConfig(steps=20_000, patience=1000, validate_every=1000, refit=False)
 
 
-def until(condition: Callable[[], object], seconds: float = 120) -> float:
-    """Seconds until a condition holds."""
+def until(condition: Callable[[], object], seconds: float = 120, *, every: float = 0.002) -> float:
+    """Seconds until a condition holds, which is looked at `every` so many seconds."""
     began = time.perf_counter()
     while not condition():
         if time.perf_counter() - began > seconds:
             raise TimeoutError
-        time.sleep(0.002)
+        time.sleep(every)
     return time.perf_counter() - began
 
 
@@ -127,7 +127,7 @@ def imports() -> float:
 def at_a_write(reader: MetricsReader, metric: str = "train/loss") -> tuple[int, float]:
     """Wait for the worker's next write; the step it brought and the time."""
     size = reader.path.stat().st_size
-    until(lambda: reader.path.stat().st_size > size)
+    until(lambda: reader.path.stat().st_size > size, every=0.01)  # seldom: the training has two cores, as the bare loop
     return int(reader.read()[metric][0][-1]), time.perf_counter()
 
 
