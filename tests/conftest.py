@@ -27,8 +27,9 @@ class Shares(LoadScopeScheduling):
         return BROWSER if file.startswith(BROWSER) else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """xdist asks how the tests are to be shared."""
+    """How xdist is to share the tests."""
     return Shares(config, log)
 
 
@@ -42,8 +43,14 @@ def pytest_runtest_makereport(item, call):
     """A journey that fails tells what was on the page."""
     report = yield
     if report.failed and "chromium" in item.funcargs:
-        tabs = [tab for context in item.funcargs["chromium"].contexts for tab in context.pages]
-        report.sections += [(f"page {tab.url}", tab.locator("body").inner_text()[-6000:]) for tab in tabs]
+        from playwright.sync_api import Error
+
+        for tab in [tab for context in item.funcargs["chromium"].contexts for tab in context.pages]:
+            try:
+                words = tab.locator("body").inner_text(timeout=5000)[-6000:]
+            except Error as error:
+                words = str(error)
+            report.sections.append((f"page {tab.url}", words))
     return report
 
 

@@ -212,16 +212,19 @@ def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
 
 def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None], plain_wish: dict[str, Any]) -> None:
     """Slow motion, and the settings that may change while it trains."""
-    speed, slow, pace = float(wanted["speed"]), f"{key}_slow", f"{key}_pace"
+    speed, slow, pace = min(1000.0, float(wanted["speed"])), f"{key}_slow", f"{key}_pace"
 
     def change_speed() -> None:
         if st.session_state[slow]:
-            ask(speed=st.session_state.get(pace, SLOW))
+            ask(speed=st.session_state[pace] if speed else SLOW)
         else:
             ask(**plain_wish | {"speed": 0.0})  # full speed is of the steps that the settings name
 
-    if st.toggle("Slow motion", speed > 0, key=slow, help="Watch it learn step by step.", on_change=change_speed):
-        st.number_input("Steps a second", 0.1, 1000.0, value=speed or SLOW, step=1.0, format="%g", key=pace, on_change=change_speed)
+    for name, now in ((slow, speed > 0), (pace, max(0.1, speed))):  # it can be slowed elsewhere, too
+        if st.session_state.get(name) != now:  # else a number that is being typed would be written over
+            st.session_state[name] = now
+    if st.toggle("Slow motion", key=slow, help="Watch it learn step by step.", on_change=change_speed):
+        st.number_input("Steps a second", 0.1, 1000.0, step=1.0, format="%g", key=pace, on_change=change_speed)
     config = run.settings()
     for name, info in type(config).model_fields.items():
         if not (mark(info, "live") and applies(info, run.config)) or mark(info, "hidden"):

@@ -179,6 +179,9 @@ def test_slow_motion_at_a_chosen_speed_and_a_live_setting(app):
     assert wanted()["speed"] == 12.0
     page.number_input(key=f"panel_{run_id[-12:]}_live_clip").set_value(0.5).run()
     assert wanted()["settings"] == {"clip": 0.5} and labelled("number_input", "Steps a second").value == 12.0
+    control.ask(store.folder(run_id), speed=2.0)  # as a page of its own way to play, or another tab
+    page.run()
+    assert labelled("toggle", "Slow motion").value and labelled("number_input", "Steps a second").value == 2.0
     labelled("toggle", "Slow motion").set_value(False).run()
     assert wanted()["speed"] == 0.0 and wanted()["state"] == "running"
     button(page, "Stop").click().run()
