@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.test_journeys import expect_status
+from tests.browser.test_journeys import expect_status, press
 
 pytestmark = pytest.mark.browser
 SMALL = "gan_batch_size=32&gan_g_width=16&gan_d_width=16&gan_g_layers=1&gan_d_layers=1&gan_evaluate_every=20"
@@ -64,26 +64,18 @@ def test_one_round_part_by_part_and_one_network_alone(server, page):
     page.goto(f"{server.url}/gan?{SMALL}&gan_steps=50000")
     train(page)
     expect_status(page, "Training")
-    page.get_by_role("button", name="Next part").click()
-    expect_status(page, "Paused")
-    first = page.locator(".js-plotly-plot[aria-label^='1 ·']")
-    first.wait_for()
-    page.get_by_role("button", name="Next part").click()
-    page.locator(".js-plotly-plot[aria-label^='2 ·']").wait_for()
+    press(page, "Next part", "Paused")
+    page.locator(".js-plotly-plot[aria-label^='1 ·']").wait_for()
+    press(page, "Next part", page.locator(".js-plotly-plot[aria-label^='2 ·']"))
     page.get_by_role("button", name="Step D", exact=True).click()
     expect_status(page, "Paused")
-    page.get_by_role("button", name="Play parts").click()
-    page.locator(".js-plotly-plot[aria-label^='7 ·'], .js-plotly-plot[aria-label^='8 ·']").first.wait_for()
-    page.get_by_role("button", name="Pause", exact=True).click()
-    expect_status(page, "Paused")
-    page.get_by_role("button", name="Resume", exact=True).click()
-    expect_status(page, "Training")
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect_status(page, "Stopped")
+    press(page, "Play parts", page.locator(".js-plotly-plot[aria-label^='7 ·'], .js-plotly-plot[aria-label^='8 ·']").first)
+    press(page, "Pause", "Paused")
+    press(page, "Resume", "Training")
+    press(page, "Stop", "Stopped")
     page.get_by_role("button", name="Same seed again").click()
     page.get_by_text("Side by side").first.wait_for()
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect_status(page, "Stopped")
+    press(page, "Stop", "Stopped")
     assert page.errors == []
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from core.gridworld import maps
-from tests.browser.test_journeys import expect_status
+from tests.browser.test_journeys import expect_status, press
 
 pytestmark = pytest.mark.browser
 
@@ -109,8 +109,7 @@ def test_step_by_step_ask_why_and_change_the_map_while_it_learns(server, page):
     board = board_at(page, "look")
     page.mouse.click(*spot(board, 0, 0, 3, 4))
     page.get_by_text(re.compile(r"Why (left|down|right|up)\?")).wait_for()
-    page.get_by_role("button", name="Resume", exact=True).click()
-    expect_status(page, "Training")
+    press(page, "Resume", "Training")
     page.get_by_text("Change the map while it learns").click()
     board = board_at(page, "edit", 1)
     page.mouse.click(*spot(board, 2, 2, 3, 4))
@@ -122,8 +121,7 @@ def test_step_by_step_ask_why_and_change_the_map_while_it_learns(server, page):
     page.get_by_text("No choice is made on this cell").wait_for()
     page.get_by_role("button", name="Play moves").click()
     board_at(page, "look").locator("xpath=self::*[@data-at]").wait_for(state="attached")
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect_status(page, "Stopped")
+    press(page, "Stop", "Stopped")
     page.get_by_text(re.compile("The greedy policy earns .* possible")).first.wait_for()
     page.get_by_role("button", name="Resume", exact=True).click()  # at full speed: a million moves take a moment
     expect_status(page, "Finished")
