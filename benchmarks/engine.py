@@ -93,8 +93,7 @@ for seconds in map(float, sys.stdin):
 def speeds(engine: Engine, turns: int, seconds: float = 1.0) -> list[float]:
     """Steps/s through the engine over steps/s of a bare `for _ in train(...)`, in turns, since a shared machine's speed drifts.
 
-    Both are kept alive, at the same priority; the one whose turn it is not stands still. The engine's steps are those of the rows that
-    it wrote.
+    Both are kept alive; the one whose turn it is not stands still. The engine's steps are those of the rows that it wrote.
     """
     environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(cores())}
     run_id, reader = begin(engine)
@@ -236,7 +235,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             begin_warm, reader = begin(engine)
             until(lambda: reader.read())
             stop(engine, begin_warm)
-            ratios = speeds(engine, 8 * options.runs + 1)
+            ratios = [ratio for _ in range(options.runs) for ratio in speeds(engine, 8)]
         finally:
             engine.close()
     found = {"throughput_ratio": statistics.median(ratios)}

@@ -108,17 +108,18 @@ def run_panel(family: list[store.Run], draw: Draw, *, key: str, plain_wish: Wish
     """Show a run live: controls and `draw(run, curves)`, once a second while anything can still change.
 
     plain_wish: what Resume and Step ask for besides, on a page that has other ways to move a run.
-    family: the run and its mates, whose curves are on the same chart. When one settles, the whole page runs once more,
-    so that what follows from its result appears.
+    family: the run and its mates, whose curves are on the same chart. When one settles, and when the run has its first weights, the
+    whole page runs once more, so that what follows from them appears.
     """
     unsettled = [run.id for run in family if not run.settled]
-    st.fragment(_panel, run_every=1.0 if unsettled else None)(family[0].id, draw, key, unsettled, plain_wish)
+    empty = not store.checkpoint_step(family[0].id)
+    st.fragment(_panel, run_every=1.0 if unsettled else None)(family[0].id, draw, key, unsettled, empty, plain_wish)
 
 
-def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], plain_wish: Wish) -> None:
+def _panel(run_id: str, draw: Draw, key: str, unsettled: list[str], empty: bool, plain_wish: Wish) -> None:
     run = look(run_id)
     resumed = not run.settled and run_id not in unsettled  # the timer has to start again
-    if resumed or any(look(other).settled for other in unsettled):
+    if resumed or (empty and store.checkpoint_step(run_id)) or any(look(other).settled for other in unsettled):
         st.rerun()
     show_message()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -212,7 +213,7 @@ def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
 
 def _live_settings(run: store.Run, key: str, wanted: dict[str, Any], ask: Callable[..., None], plain_wish: dict[str, Any]) -> None:
     """Slow motion, and the settings that may change while it trains."""
-    speed, slow, pace = min(1000.0, float(wanted["speed"])), f"{key}_slow", f"{key}_pace"
+    speed, slow, pace = float(wanted["speed"]), f"{key}_slow", f"{key}_pace"
 
     def change_speed() -> None:
         if st.session_state[slow]:

@@ -190,8 +190,9 @@ def name(run: Run) -> str:
     label = folder(run.id) / "label.txt"
     if label.is_file():
         return label.read_text(encoding="utf-8")
-    cell = run.config.get("model", run.config.get("method", run.capability))
-    return f"{str(cell).upper()} · {run.data}" if run.data else str(cell).upper()
+    cell = str(run.config.get("model", run.config.get("method", run.capability))).upper()
+    cell = str(run.config.get("network", cell))  # written as its authors write it: LeNet
+    return f"{cell} · {run.data}" if run.data else cell
 
 
 def rename(run_id: str, text: str) -> None:

@@ -16,7 +16,10 @@ pytestmark = pytest.mark.browser
 
 
 def shoot(page, counted):
-    """Take a photo, and press again where the camera was not ready, as one does: it shows the shot once it has taken it."""
+    """Take a photo, and press again where nothing was taken, as one does.
+
+    Streamlit asks for the camera once more a second after it has appeared, and a press in that moment takes nothing.
+    """
     for _ in range(10):
         page.get_by_role("button", name="Take Photo").click()
         with contextlib.suppress(TimeoutError):

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import urllib.request
+import warnings
 import zipfile
 
 import pytest
@@ -35,6 +36,7 @@ def press(page, name, shown):
         except TimeoutError:
             if not button.is_visible():  # it was not missed, only late
                 break
+            warnings.warn(f"{name!r} had to be pressed again: the panel missed it", stacklevel=2)
     answer.wait_for()
 
 
