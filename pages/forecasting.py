@@ -9,6 +9,7 @@ from core.forecasting.data import Series
 from core.forecasting.parts import split
 from core.runs import store
 from ui import explain, forecasting_inside, forecasting_views
+from ui.blocks import HOW, block_choice
 from ui.charts_forecasting import series_chart
 from ui.config_form import config_form
 from ui.forecasting_data import PREFIX, data_block
@@ -91,26 +92,16 @@ if shown.settled:
             forecasting_views.history(shown)
 
 has_weights = store.checkpoint_step(shown.id) > 0
-use, inside, how = st.tabs(["Use", "Look inside", "How it works"], on_change="rerun", key="forecasting_tab")
-if use.open:
-    with use:
-        st.header("Use", divider="gray")
-        if has_weights:
-            st.fragment(forecasting_views.use)(shown)
-            explain.share(shown)
-        else:
-            st.caption("As soon as there are weights, the network forecasts beyond the end of the series here.")
-if inside.open:
-    with inside:
-        st.header("Look inside", divider="gray")
-        if has_weights:
-            st.fragment(forecasting_inside.inside)(shown, [mate for mate in family[1:] if store.checkpoint_step(mate.id)])
-        else:
-            st.caption("As soon as there are weights, every number that flows through the network is shown here.")
-if how.open:
-    with how:
-        st.header("How it works", divider="gray")
-        explain.readme("forecasting")
-        explain.settings_table(ForecastingConfig)
-        explain.show_code("core.forecasting.models", "RecurrentForecaster")
-        explain.show_code("core.forecasting.train", "train", label="The training loop that ran")
+block = block_choice(PREFIX, ("Use", "Look inside", HOW))
+if block == HOW:
+    explain.readme("forecasting")
+    explain.settings_table(ForecastingConfig)
+    explain.show_code("core.forecasting.models", "RecurrentForecaster")
+    explain.show_code("core.forecasting.train", "train", label="The training loop that ran")
+elif not has_weights:
+    st.caption("As soon as there are weights, this is open to you.")
+elif block == "Use":
+    st.fragment(forecasting_views.use)(shown)
+    explain.share(shown)
+else:
+    st.fragment(forecasting_inside.inside)(shown, [mate for mate in family[1:] if store.checkpoint_step(mate.id)])

@@ -8,6 +8,7 @@ from core.gridworld.env import Task
 from core.gridworld.rules import RULES
 from core.runs import store
 from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
+from ui.blocks import HOW, block_choice
 from ui.config_form import config_form
 from ui.gridworld_data import PREFIX, answer_key, choose, data_block, preset_taken
 from ui.run_panel import begin, begin_now, run_head, run_panel
@@ -119,29 +120,20 @@ with st.expander("Replay the whole learning", icon=":material/history:", on_chan
         st.fragment(gridworld_views.history)(shown)
 
 has_weights = store.checkpoint_step(shown.id) > 0
-use, you, inside, how = st.tabs(["Use", "You play", "Look inside", "How it works"], on_change="rerun", key="gridworld_tab")
-if you.open:
-    with you:
-        st.header("You play", divider="gray")
-        st.fragment(gridworld_play.play)(shown)
-for tab, title, block in ((use, "Use", gridworld_play.use), (inside, "Look inside", gridworld_inside.inside)):
-    if tab.open:
-        with tab:
-            st.header(title, divider="gray")
-            if has_weights:
-                st.fragment(block)(shown)
-            else:
-                st.caption("As soon as something is learned, this is open to you.")
-            if tab is use and has_weights:
-                explain.share(shown)
-if how.open:
-    with how:
-        st.header("How it works", divider="gray")
-        explain.readme("gridworld")
-        explain.settings_table(GridworldConfig)
-        chosen = st.selectbox("The code of", list(METHODS), key=f"{PREFIX}_code")
-        module, names = METHODS[str(chosen)]
-        for name in names:
-            explain.show_code(f"core.gridworld.methods.{module}", name)
-        explain.show_code("core.gridworld.models", "QNetwork")
-        explain.show_code("core.gridworld.train", "train", label="The training loop that ran")
+blocks = {"Use": gridworld_play.use, "You play": gridworld_play.play, "Look inside": gridworld_inside.inside}
+block = block_choice(PREFIX, [*blocks, HOW])
+if block == HOW:
+    explain.readme("gridworld")
+    explain.settings_table(GridworldConfig)
+    chosen = st.selectbox("The code of", list(METHODS), key=f"{PREFIX}_code")
+    module, names = METHODS[str(chosen)]
+    for name in names:
+        explain.show_code(f"core.gridworld.methods.{module}", name)
+    explain.show_code("core.gridworld.models", "QNetwork")
+    explain.show_code("core.gridworld.train", "train", label="The training loop that ran")
+elif not has_weights and block != "You play":
+    st.caption("As soon as something is learned, this is open to you.")
+else:
+    st.fragment(blocks[block])(shown)
+    if block == "Use":
+        explain.share(shown)

@@ -7,6 +7,7 @@ from core.image.config import HEAD, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from ui import explain, image_fix, image_inside, image_use, image_views
+from ui.blocks import HOW, block_choice
 from ui.config_form import config_form
 from ui.image_data import PREFIX, data_block
 from ui.run_panel import begin, begin_now, run_head, run_panel
@@ -88,26 +89,20 @@ has_weights = store.checkpoint_step(shown.id) > 0
 blocks = {"Draw": image_use.draw, "Use": image_use.batch, "Look inside": image_inside.inside}
 if image_views.data_of(shown.id).shape[0] != 1:  # drawing is for grey pictures
     del blocks["Draw"]
-tabs = dict(zip([*blocks, "How it works"], st.tabs([*blocks, "How it works"], on_change="rerun", key="image_tab"), strict=True))
-for title, block in blocks.items():
-    if tabs[title].open:
-        with tabs[title]:
-            st.header(title, divider="gray")
-            if has_weights:
-                st.fragment(block)(shown)
-            else:
-                st.caption("As soon as there are weights, this is open to you.")
-            if title == "Use" and has_weights:
-                st.fragment(image_use.try_photo)(shown)
-                explain.share(shown)
-if tabs["How it works"].open:
-    with tabs["How it works"]:
-        st.header("How it works", divider="gray")
-        explain.readme("image")
-        explain.settings_table(ImageConfig)
-        for name in ("lenet", "vgg", "resnet", "resnet_early", "Residual", "whole"):
-            explain.show_code("core.image.models", name)
-        explain.show_code("core.image.muon", "Muon")
-        for name in ("grad_cam", "integrated_gradients"):
-            explain.show_code("core.image.explain", name)
-        explain.show_code("core.image.train", "train", label="The training loop that ran")
+block = block_choice(PREFIX, [*blocks, HOW])
+if block == HOW:
+    explain.readme("image")
+    explain.settings_table(ImageConfig)
+    for name in ("lenet", "vgg", "resnet", "resnet_early", "Residual", "whole"):
+        explain.show_code("core.image.models", name)
+    explain.show_code("core.image.muon", "Muon")
+    for name in ("grad_cam", "integrated_gradients"):
+        explain.show_code("core.image.explain", name)
+    explain.show_code("core.image.train", "train", label="The training loop that ran")
+elif not has_weights:
+    st.caption("As soon as there are weights, this is open to you.")
+else:
+    st.fragment(blocks[block])(shown)
+    if block == "Use":
+        st.fragment(image_use.try_photo)(shown)
+        explain.share(shown)

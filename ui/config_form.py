@@ -77,8 +77,12 @@ def config_form(kind: type[Config], prefix: str, *, on_preset: Callable[[str], N
         for names in groups.values():
             widgets(names)
     if any(applies(kind.model_fields[name], values) for name in folded_names):
-        with st.expander("Advanced settings", icon=":material/settings:"), st.grid(3, min_column_width=230):
-            widgets(folded_names)
+        fold = st.expander("Advanced settings", icon=":material/settings:", key=f"{prefix}_advanced", on_change="rerun")
+        if fold.open or any(_is_set(kind, prefix, name) for name in folded_names):
+            with fold, st.grid(3, min_column_width=230):
+                widgets(folded_names)
+        else:  # nothing to see and nothing for the link to hold: every widget costs each rerun some milliseconds
+            values |= {name: kind.model_fields[name].default for name in folded_names}
     if st.session_state.get(f"{prefix}_contradicts"):
         st.session_state[f"{prefix}_contradicts"] = "read"  # in their first run, widgets obey the link alone
         st.rerun()
@@ -138,6 +142,12 @@ def _widget(name: str, info: FieldInfo, key: str) -> Any:
     if width <= MOST_SLIDER_STEPS:
         return st.slider(label, number(low), number(high), step=number(step or (1 if number is int else 0.01)), **common)
     return st.number_input(label, number(low), number(high), step=number(step or 1), format=None if number is int else "%g", **common)
+
+
+def _is_set(kind: type[Config], prefix: str, name: str) -> bool:
+    """Whether the link or the visitor has set a field to something of their own."""
+    key, default = key_of(prefix, name), kind.model_fields[name].default
+    return key in st.query_params or st.session_state.get(key, default) != default
 
 
 def _reset(kind: type[Config], prefix: str) -> None:

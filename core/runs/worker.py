@@ -30,7 +30,21 @@ CHECKPOINT_EVERY = 3.0  # s between two checkpoints
 def dask_setup(worker: Any) -> None:
     """Dask calls this when a worker starts: give the page's process the right of way, and quote no task in the log."""
     log.mute("distributed.worker")
-    os.nice(int(os.environ.get("MANABI_NICE", "0")))
+    give_way(int(os.environ.get("MANABI_NICE", "0")))
+
+
+def give_way(nice: int) -> None:
+    """Let whatever else runs on this machine go first, the visitor's own browser too.
+
+    Where Linux groups processes by session, `nice` weighs only within one: then the session, one of our own, is made nice.
+    """
+    if not nice:
+        return
+    os.nice(nice)
+    group = Path("/proc/self/autogroup")
+    if group.exists():
+        os.setsid()
+        group.write_text(str(nice))
 
 
 def call(module: str, function: str, arguments: dict[str, Any], seconds: float) -> Any:

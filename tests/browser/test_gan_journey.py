@@ -38,7 +38,7 @@ def test_draw_train_and_play_both_roles(server, page):
     page.get_by_text(re.compile("The GAN (beats|does not beat)")).first.wait_for()
     page.get_by_text("New samples").first.wait_for()
 
-    page.get_by_role("tab", name="Play a role").click()
+    page.get_by_role("radio", name="Play a role").click()
     page.get_by_text("Mark the ones you take for real").wait_for()
     page.get_by_role("button", name="3", exact=True).click()
     page.get_by_role("button", name="Judge me").click()
@@ -51,7 +51,7 @@ def test_draw_train_and_play_both_roles(server, page):
     board.click(position={"x": 120, "y": 120})  # and with the mouse
     page.get_by_text(re.compile(r"^[012] of 2$")).wait_for()
 
-    page.get_by_role("tab", name="Look inside").click()
+    page.get_by_role("radio", name="Look inside").click()
     page.get_by_text("Every layer over time").wait_for()
     link = page.url
     page.reload()

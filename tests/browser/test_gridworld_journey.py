@@ -145,11 +145,11 @@ def test_race_look_inside_play_and_take_away(server, page):
     page.get_by_text("Regret, less is better").first.wait_for()
     page.get_by_text("Replay the whole learning").click()
     page.get_by_text("Values and policy after move 2,500").wait_for()
-    page.get_by_role("tab", name="Look inside").click()
+    page.get_by_role("radio", name="Look inside").click()
     page.get_by_text("A network beside a table (expected SARSA)").wait_for()
     page.get_by_text("Moves in the buffer by state").first.wait_for()
 
-    page.get_by_role("tab", name="You play").click()
+    page.get_by_role("radio", name="You play").click()
     play = board_at(page, "play")
     play.focus()
     for n, key in enumerate(["ArrowUp", *["ArrowRight"] * 11, "ArrowDown"], 1):
@@ -159,7 +159,7 @@ def test_race_look_inside_play_and_take_away(server, page):
     page.get_by_role("button", name="Lend these moves to DQN").click()
     page.get_by_text("13 moves are lent").wait_for()
 
-    page.get_by_role("tab", name="Use").click()
+    page.get_by_role("radio", name="Use").click()
     page.get_by_role("button", name="Prepare policy and animation").click()
     with page.expect_download() as policy:
         page.get_by_role("button", name="Policy, JSON").click()

@@ -138,7 +138,7 @@ def test_train_draw_and_look_inside(server, page):
     page.get_by_text("What it confuses").click()
     page.get_by_text("Rows: what it is").wait_for()
     open_a_cell(server, page)
-    page.get_by_role("tab", name="Look inside").click()
+    page.get_by_role("radio", name="Look inside").click()
     slide_the_window(page)
     page.get_by_role("button", name="softmax: choose a number").click(position={"x": 10, "y": 10})
     page.get_by_text("Class 0").wait_for()

@@ -133,7 +133,7 @@ def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
     page.get_by_text(re.compile("The LSTM (beats|does not beat)")).first.wait_for()
     page.get_by_text("60 steps").first.wait_for()
 
-    page.get_by_role("tab", name="Look inside").click()
+    page.get_by_role("radio", name="Look inside").click()
     page.get_by_text("Why gradients vanish").wait_for()
     page.get_by_text("How far back it remembers").wait_for()
 

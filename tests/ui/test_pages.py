@@ -64,6 +64,7 @@ def test_hidden_tabs_run_only_when_opened(app, tab):
 
 
 def test_the_form_is_made_of_the_config(app):
+    app.session_state["forecasting_advanced"] = True  # unfolded
     page = opened(app, "forecasting")
     keys = {
         element.proto.id
@@ -72,6 +73,39 @@ def test_the_form_is_made_of_the_config(app):
     }
     missing = [name for name in ForecastingConfig.model_fields if not any(key.endswith(f"-forecasting_{name}") for key in keys)]
     assert missing == []
+
+
+def drawn(page, name):
+    return [
+        field.value for kind in (page.number_input, page.slider, page.selectbox) for field in kind if field.key == f"forecasting_{name}"
+    ]
+
+
+def test_folded_settings_are_drawn_only_where_the_visitor_or_the_link_set_one(app):
+    page = opened(app, "forecasting")
+    assert drawn(page, "horizon") and not drawn(page, "batch_size")
+    page.session_state["forecasting_batch_size"] = 64  # as a preset does
+    page.run()
+    assert drawn(page, "batch_size") == [64] and drawn(page, "patience") == [ForecastingConfig().patience]
+    button(page, "Reset").click().run()
+    page.run()
+    assert not drawn(page, "batch_size")
+    page.session_state["forecasting_advanced"] = True
+    page.run()
+    assert drawn(page, "batch_size") == [ForecastingConfig().batch_size]
+
+
+def test_folded_settings_of_a_link_count(app):
+    page = opened(app, "forecasting", forecasting_batch_size="64")
+    for _ in range(2):  # they stay
+        assert drawn(page, "batch_size") == [64]
+        assert page.query_params["forecasting_batch_size"] == "64"
+        page.run()
+
+
+def test_a_link_opens_a_certain_block(app):
+    page = opened(app, "forecasting", forecasting_tab="How it works")
+    assert "How it works" in [header.value for header in page.header] and "Use" not in [header.value for header in page.header]
 
 
 def test_a_link_sets_the_form_and_reset_clears_this_page_only(app):

@@ -49,3 +49,23 @@ def test_a_pause_is_no_part_of_the_speed(clock, running):
 
 def test_a_run_that_stands_still_promises_nothing(clock, running):
     assert told(clock, running, [500] * 20) == ""
+
+
+class Again(Exception):
+    """The page runs again."""
+
+
+@pytest.mark.parametrize(("empty", "step", "again"), [(True, 0, False), (True, 7, True), (False, 7, False)])
+def test_the_page_runs_once_more_at_the_first_weights(monkeypatch, running, empty, step, again):
+    def rerun():
+        raise Again
+
+    monkeypatch.setattr(run_panel, "look", lambda run_id: running)
+    monkeypatch.setattr(run_panel.store, "checkpoint_step", lambda run_id: step)
+    monkeypatch.setattr(run_panel.st, "rerun", rerun)
+    try:
+        run_panel._panel(running.id, lambda run, curves: None, "key", [running.id], empty, lambda run: {})
+    except Again:
+        assert again
+    else:
+        assert not again

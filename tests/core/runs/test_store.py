@@ -41,6 +41,10 @@ def test_names_come_from_settings_until_the_visitor_gives_one(run):
     assert store.name(run) == "LSTM · Airline passengers"
 
 
+def test_image_runs_are_named_by_their_network():
+    assert store.name(store.read("example-image-digits")) == "LeNet · Digits"
+
+
 def test_a_visitors_list_holds_hashes_not_cookies(run, fresh_runs):
     store.remember("cookie-value", run.id)
     assert [mine.id for mine in store.of("cookie-value")] == [run.id]

@@ -1,6 +1,10 @@
 """What a worker writes of a run, and when."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +12,14 @@ import torch
 from core.forecasting.session import Session
 from core.progress import Checkpoint, Progress
 from core.runs import checkpoints, control, store, worker
+
+
+def test_a_training_process_gives_way_to_others_of_its_session_and_of_the_machine():
+    code = "import os; from core.runs.worker import give_way; give_way({}); print(os.nice(0), os.getsid(0) == os.getpid())"
+    before = os.nice(0)
+    for nice, said in ((0, f"{before} False"), (7, f"{min(19, before + 7)} {Path('/proc/self/autogroup').exists()}")):
+        told = subprocess.run([sys.executable, "-c", code.format(nice)], capture_output=True, text=True, check=True)
+        assert told.stdout.strip() == said
 
 
 @pytest.mark.parametrize("at", [2, 9, 17])
