@@ -8,9 +8,9 @@ import asyncio
 import importlib
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -25,7 +25,8 @@ from core.errors import UserError
 from ui.frame import script_error
 from ui.session import COOKIE, get_engine
 
-FIRST_PAGE = 2.0  # s: on two cores the workers' start would double the time of the first page
+FIRST_PAGE = 2.0  # s: on two cores, what is not needed for it would double its time
+OTHER_PAGES = {path.stem for path in Path(__file__).with_name("pages").glob("*.py")} - {"home"}
 YEAR = 365 * 24 * 3600  # s
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +39,8 @@ HEADERS = {
 class Door:
     """Security headers on every response, and a random visitor id where the browser has none."""
 
+    beyond_home: ClassVar[asyncio.Event]  # somebody has asked for another page than the home page
+
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
@@ -48,6 +51,8 @@ class Door:
             return
         request = HTTPConnection(scope)
         page = not any(part in scope["path"] for part in ("/_stcore/", "/static/", "/media/", "/component/"))
+        if scope["path"].strip("/") in OTHER_PAGES:
+            self.beyond_home.set()
         secure = "; Secure" if request.headers.get("x-forwarded-proto", scope["scheme"]) == "https" else ""
 
         async def answer(message: Message) -> None:
@@ -77,18 +82,16 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """The engine starts in the background, once the first visitor may have been served, and ends with the server."""
     log.mute("streamlit.error_util")  # it logs what `script_error` is told, with its message
     log.event("server_started")
+    Door.beyond_home = asyncio.Event()
 
     async def start() -> None:
-        for module in (
-            "pandas",
-            "plotly.graph_objects",
-            "ui.forecasting_data",
-            "ui.gan_views",
-            "ui.gridworld_play",
-            "ui.image_inside",
-        ):  # what the first page would wait for
+        for module in ("ui.board", "ui.charts_forecasting", "ui.charts_gan", "ui.live_plot", "ui.sheets"):  # the home page's
             await asyncio.to_thread(importlib.import_module, module)
-        await asyncio.sleep(FIRST_PAGE)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(Door.beyond_home.wait(), FIRST_PAGE)
+        for module in ("ui.forecasting_data", "ui.gan_views", "ui.gridworld_play", "ui.image_inside"):  # the other pages'
+            await asyncio.to_thread(importlib.import_module, module)
+        await asyncio.sleep(FIRST_PAGE if Door.beyond_home.is_set() else 0)
         await ready(None)
 
     starting = asyncio.create_task(start())

@@ -9,11 +9,10 @@ import streamlit as st
 
 from core.gridworld.env import world_of
 from core.runs import store
-from ui import board, gan_views
+from ui import board
 from ui.charts import Chart, axis
 from ui.charts_forecasting import forecast_chart
-from ui.charts_gan import LAYERS
-from ui.forecasting_data import builtin_series
+from ui.charts_gan import cloud_chart
 from ui.live_plot import live_plot
 from ui.session import engine_if_started, visitor
 from ui.sheets import film, grey, png, sheet
@@ -23,10 +22,11 @@ st.title("Manabi", icon=":material/neurology:")
 st.markdown("##### Bring your own data. Train a network while you watch. See inside it, and whether it was worth it.")
 
 PAGES = Path(__file__).parent
+PASSENGERS = PAGES.parent / "core" / "forecasting" / "builtin" / "airline.csv"
 MOMENTS = 8  # of a training that are played
-FILM = 240  # pixels a side of a film, at least
 LITTLE_MOTION = """<style>
-.film { margin: 0; text-align: center; } .film img { width: 100%; max-width: 258px; border-radius: 8px; }
+.film { margin: 0; text-align: center; }
+.film img { width: 100%; max-width: 258px; border-radius: 8px; image-rendering: pixelated; }
 .film figcaption { font-size: 0.875rem; opacity: 0.6; }
 .film .still { display: none; }
 @media (prefers-reduced-motion: reduce) { .film .moving { display: none; } .film .still { display: inline; } }
@@ -46,44 +46,54 @@ def card(capability: str, title: str, icon: str, text: str, sentence: str, draw:
             st.page_link(PAGES / f"{capability}.py", label=f"Open {title}", icon=":material/arrow_forward:")
 
 
-@st.cache_data(show_spinner=False)
 def moments(example: str) -> list[tuple[int, dict[str, np.ndarray]]]:
     """Some moments of an example's training: its step, and what was kept of it."""
     steps = store.sample_steps(example)
     return [(steps[n], store.sample(example, steps[n])) for n in sorted({round(n) for n in np.linspace(0, len(steps) - 1, MOMENTS)})]
 
 
-def forecasting() -> None:
-    """How an LSTM learns to forecast the validation part, and what it then forecasts of the test part."""
-    data = builtin_series("airline")
+@st.cache_data(show_spinner=False)
+def forecasts(example: str) -> list[Chart]:
+    """How an LSTM learns to forecast the validation part, and at last what it forecasts of the test part."""
+    months, passengers = zip(*(line.split(",") for line in PASSENGERS.read_text().split()[1:]), strict=True)
+    values = np.array(passengers, np.float64)
 
     def chart(begin: int, forecast: np.ndarray, title: str) -> Chart:
-        made = forecast_chart(data.times(), data.values()[:, 0], begin, forecast, title=title, before=72, revision="home")
-        axis(made, "yaxis", range=[0, 1.25 * float(data.values().max())])
+        made = forecast_chart(months, values, begin, forecast, title=title, before=72, revision="home")
+        axis(made, "yaxis", range=[0, 1.25 * float(values.max())])
         return made
 
-    known = [(step, sample) for step, sample in moments("example-forecasting-airline-lstm") if not sample["refit"].any()]
+    known = [(step, sample) for step, sample in moments(example) if not sample["refit"].any()]
     learning = [chart(int(sample["origin"][0]), sample["forecast"][:, 0], f"Learning: step {step}") for step, sample in known]
-    end = chart(airline["origins"][-1], np.array(airline["forecasts"]["network"])[:, 0], "Airline passengers, forecast three years ahead")
+    forecast = np.array(airline["forecasts"]["network"])[:, 0]
+    return [*learning, chart(airline["origins"][-1], forecast, "Airline passengers, forecast three years ahead")]
+
+
+@st.cache_data(show_spinner=False)
+def clouds(example: str) -> list[Chart]:
+    """How a generator spreads its samples over eight clusters, and what the discriminator thinks of them."""
+    data, title = store.dataset(example), "Eight clusters, made out of noise: round"
+    real, axes = data.values[: data.train], data.axes()
+    return [cloud_chart(real, sample, axes, title=f"{title} {step:,}", revision="home") for step, sample in moments(example)]
+
+
+def forecasting() -> None:
+    """An LSTM that learns to forecast the airline passengers."""
+    *learning, end = forecasts("example-forecasting-airline-lstm")
     live_plot(end, key="home_forecasting", before=learning)
 
 
 def gan() -> None:
-    """How a generator spreads its samples over eight clusters, and what the discriminator thinks of them."""
-    run = store.read("example-gan-ring8")
-    frames = [
-        gan_views.picture_of(run, sample, list(LAYERS[:3]), f"Eight clusters, made out of noise: round {step:,}")
-        for step, sample in moments(run.id)
-    ]
-    live_plot(frames[-1], key="home_gan", before=frames[:-1])
+    """A generator that learns eight clusters."""
+    *learning, end = clouds("example-gan-ring8")
+    live_plot(end, key="home_gan", before=learning)
 
 
 @st.cache_data(show_spinner=False)
 def maps_of(example: str, layer: str) -> tuple[str, str]:
     """Nine maps of a layer while it learns: as a film and as its last picture, both in base64."""
     sheets = [sheet(grey(sample[layer].astype(np.float32)[:9]), 3) for _, sample in moments(example)]
-    zoom = -(-FILM // sheets[0].width)
-    return b64encode(film(sheets, zoom)).decode(), b64encode(png(sheets[-1], zoom)).decode()
+    return b64encode(film(sheets)).decode(), b64encode(png(sheets[-1])).decode()
 
 
 def image() -> None:

@@ -123,6 +123,7 @@ def test_opening_every_page_leaves_torch_out_of_the_web_process(tmp_path):
 import sys
 from streamlit.testing.v1 import AppTest
 at = AppTest.from_file(r"{root}/ui/main.py", default_timeout=90).run()
+assert "pandas" not in sys.modules, "the home page, a cold server's first, waits for pandas"
 for page in {pages}:
     at.switch_page(page).run()
     assert not at.exception, (page, at.exception)

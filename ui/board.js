@@ -48,7 +48,7 @@ function picture(data, cursor) {
   return out + ring(data.selected, 'selected') + ring(cursor, 'cursor');
 }
 
-export default function ({ parentElement, data, setTriggerValue }) {
+export default function ({ parentElement, data: [data], setTriggerValue }) {
   let board = boards.get(parentElement);
   if (!board) {
     const root = document.createElement('div');

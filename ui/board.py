@@ -148,4 +148,4 @@ def board(
         if did and event:
             did(event)
 
-    _mount(key=key, data=data, on_did_change=told)
+    _mount(key=key, data=[data], on_did_change=told)  # in a list: of a dict, Streamlit would ask pandas whether its values are tables

@@ -7,17 +7,19 @@ checking, too much for what is drawn once a second for every visitor; finished f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from core.runs.metrics import Curve, thin
 
+if TYPE_CHECKING:  # the home page is the first page of a cold server, and draws without pandas
+    import pandas as pd
+
 Chart = dict[str, Any]
-Axis = Sequence[object] | np.ndarray | pd.Index  # what stands along the bottom: steps or times
+Axis: TypeAlias = "Sequence[Any] | np.ndarray | pd.Index"  # what stands along the bottom: steps or times
 
 # Okabe-Ito hues, told apart with every kind of colour vision; the themes' palettes begin with the same.
 NETWORK, RIVAL, THIRD = "#2E86DE", "#E6772E", "#1FA67A"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from ui.charts import NETWORK, QUIET, RIVAL, THIRD, Chart, add_band, add_line, add_region, axis, figure, heat
+from ui.charts import NETWORK, QUIET, RIVAL, THIRD, Axis, Chart, add_band, add_line, add_region, axis, figure, heat
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CELL_COLORS = {"rnn": RIVAL, "lstm": NETWORK, "gru": THIRD}
 MOST_POINTS = 1000  # of a long series in a picture
@@ -28,7 +30,7 @@ def series_chart(times: pd.Index, values: np.ndarray, names: Sequence[str], *, p
 
 
 def forecast_chart(
-    times: pd.Index,
+    times: Axis,
     values: np.ndarray,
     begin: int,
     forecast: np.ndarray,

@@ -8,12 +8,14 @@ Streamlit's theme; whatever the figure itself says comes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import orjson
 import plotly
 import streamlit as st
-from plotly.io.json import to_json_plotly
 from streamlit.components import v1 as components_v1
 
 # Plotly.js comes from Streamlit's own bundle: st.plotly_chart shares it and browsers cache it for a year. A
@@ -88,4 +90,19 @@ def live_plot(chart: dict[str, Any], key: str, *, before: Sequence[dict[str, Any
 
     before: charts that are played first, three times; not where the visitor's system asks for little motion.
     """
-    _mount(key=key, data=to_json_plotly([*before, chart]).encode(), height=chart["layout"]["height"])
+    _mount(key=key, data=encoded([*before, chart]), height=chart["layout"]["height"])
+
+
+def encoded(charts: Sequence[dict[str, Any]]) -> bytes:
+    """Charts as JSON: arrays and pandas' indexes as lists, numbers that are none as null.
+
+    Not by `plotly.io.to_json`: it takes ten times as long, twice the bytes, and fails while another thread imports pandas.
+    """
+    return orjson.dumps(charts, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):  # pandas' own kind
+        return value.isoformat()
+    array = value if isinstance(value, np.ndarray) else value.to_numpy()
+    return np.ascontiguousarray(array) if array.dtype.kind in "biufM" else array.tolist()

@@ -29,11 +29,10 @@ def png(picture: Image.Image, zoom: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def film(pictures: Sequence[Image.Image], zoom: int = 1) -> bytes:
-    """Pictures one after the other as a GIF that plays three times and ends with the last."""
+def film(pictures: Sequence[Image.Image]) -> bytes:
+    """Grey pictures one after the other as a GIF that plays three times and ends with the last."""
     buffer = io.BytesIO()
-    size = (pictures[0].width * zoom, pictures[0].height * zoom)
-    first, *others = (picture.resize(size, Image.Resampling.NEAREST) for picture in pictures)
+    first, *others = (picture.convert("L") for picture in pictures)
     times = [FILM_BEAT] * len(others) + [FILM_REST]
     first.save(buffer, "GIF", save_all=True, append_images=others, duration=times, loop=2)  # two times more
     return buffer.getvalue()
