@@ -39,7 +39,7 @@ HEADERS = {
 class Door:
     """Security headers on every response, and a random visitor id where the browser has none."""
 
-    beyond_home: ClassVar[asyncio.Event]  # somebody has asked for another page than the home page
+    beyond_home: ClassVar[asyncio.Event | None] = None  # somebody has asked for another page than the home page
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -51,7 +51,7 @@ class Door:
             return
         request = HTTPConnection(scope)
         page = not any(part in scope["path"] for part in ("/_stcore/", "/static/", "/media/", "/component/"))
-        if scope["path"].strip("/") in OTHER_PAGES:
+        if self.beyond_home and scope["path"].rstrip("/").rsplit("/", 1)[-1] in OTHER_PAGES:
             self.beyond_home.set()
         secure = "; Secure" if request.headers.get("x-forwarded-proto", scope["scheme"]) == "https" else ""
 
@@ -82,16 +82,16 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     """The engine starts in the background, once the first visitor may have been served, and ends with the server."""
     log.mute("streamlit.error_util")  # it logs what `script_error` is told, with its message
     log.event("server_started")
-    Door.beyond_home = asyncio.Event()
+    beyond_home = Door.beyond_home = asyncio.Event()
 
     async def start() -> None:
         for module in ("ui.board", "ui.charts_forecasting", "ui.charts_gan", "ui.live_plot", "ui.sheets"):  # the home page's
             await asyncio.to_thread(importlib.import_module, module)
         with suppress(TimeoutError):
-            await asyncio.wait_for(Door.beyond_home.wait(), FIRST_PAGE)
+            await asyncio.wait_for(beyond_home.wait(), FIRST_PAGE)
         for module in ("ui.forecasting_data", "ui.gan_views", "ui.gridworld_play", "ui.image_inside"):  # the other pages'
             await asyncio.to_thread(importlib.import_module, module)
-        await asyncio.sleep(FIRST_PAGE if Door.beyond_home.is_set() else 0)
+        await asyncio.sleep(FIRST_PAGE if beyond_home.is_set() else 0)
         await ready(None)
 
     starting = asyncio.create_task(start())

@@ -22,7 +22,7 @@ st.title("Manabi", icon=":material/neurology:")
 st.markdown("##### Bring your own data. Train a network while you watch. See inside it, and whether it was worth it.")
 
 PAGES = Path(__file__).parent
-PASSENGERS = PAGES.parent / "core" / "forecasting" / "builtin" / "airline.csv"
+PASSENGERS = PAGES.parent / "core" / "forecasting" / "builtin" / "airline.csv"  # read without pandas, which a cold server has not yet
 MOMENTS = 8  # of a training that are played
 LITTLE_MOTION = """<style>
 .film { margin: 0; text-align: center; }

@@ -12,19 +12,18 @@ HOW = "How it works"
 def block_choice(prefix: str, titles: Sequence[str]) -> str:
     """The chosen one of the blocks, under its heading; at first the first. It is in the link, so a link can open a certain one.
 
-    Not `st.tabs`: the browser takes a sixth longer over every rerun of a page that has tabs, wherever it is.
+    Not `st.tabs`: they slow every rerun of their page in the browser.
     """
-    chosen = str(
-        st.segmented_control(
-            "What to do with it",
-            titles,
-            default=titles[0],
-            required=True,
-            wrap=True,
-            key=f"{prefix}_tab",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+    chosen = st.segmented_control(
+        "What to do with it",
+        titles,
+        default=titles[0],
+        required=True,
+        wrap=True,
+        key=f"{prefix}_tab",
+        bind="query-params",
+        label_visibility="collapsed",
     )
+    chosen = chosen or titles[0]  # a link may name nothing
     st.header(chosen, divider="gray")
     return chosen

@@ -106,11 +106,12 @@ def data_choice(
         st.session_state.pop(problem, None)
         on_change()
 
+    default = default or next(iter(builtin))
     chosen = st.segmented_control(
         label,
         [*builtin, *others],
         format_func=lambda name: builtin.get(name, name),
-        default=default or next(iter(builtin)),
+        default=default,
         required=True,
         key=key,
         bind="query-params",
@@ -120,7 +121,7 @@ def data_choice(
     )
     if said := st.session_state.get(problem):
         st.warning(said, icon=":material/link_off:")
-    return str(chosen)
+    return str(chosen or default)  # a link may name nothing
 
 
 def _widget(name: str, info: FieldInfo, key: str) -> Any:
@@ -130,7 +131,8 @@ def _widget(name: str, info: FieldInfo, key: str) -> Any:
     options = choices(info)
     common: dict[str, Any] = {"key": key, "help": text, "bind": "query-params"}
     if options and len(options) <= 3:
-        return st.segmented_control(label, options, default=info.default, required=True, wrap=True, **common)
+        chosen = st.segmented_control(label, options, default=info.default, required=True, wrap=True, **common)
+        return info.default if chosen is None else chosen  # a link may name nothing
     if options:
         return st.selectbox(label, options, index=options.index(info.default), **common)
     common["value"] = info.default

@@ -86,7 +86,7 @@ class Engine:
             stdin=subprocess.PIPE,
             cwd=_ROOT,
             env={**os.environ, "MANABI_RUNS": str(store.root())},
-        )  # in this session and process group: `nice` weighs only within one
+        )  # in this session and process group; the trainings leave it (`worker.give_way`)
         import distributed  # noqa: F401 - here, while the host starts; the client needs it
 
         deadline = time.monotonic() + START_SECONDS

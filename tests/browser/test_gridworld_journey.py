@@ -116,7 +116,7 @@ def test_step_by_step_ask_why_and_change_the_map_while_it_learns(server, page):
     page.wait_for_timeout(1500)
     expect_cell(board_at(page, "edit", 1), 10, "wall")  # it stays through the updates
     page.get_by_text("Change the map while it learns").click()
-    page.mouse.click(*spot(board_at(page, "look"), 2, 3, 3, 4))
+    board_at(page, "look").locator("[data-cell='11']").click()  # waits until the page, shorter now, stands still
     page.get_by_text("No choice is made on this cell").wait_for()
     page.get_by_role("button", name="Play moves").click()
     board_at(page, "look").locator("xpath=self::*[@data-at]").wait_for(state="attached")

@@ -29,6 +29,7 @@ DAYS = pd.date_range("2020", periods=3, freq="D")
         pd.RangeIndex(3),
         pd.Index(["x", "y"]),
         pd.Timestamp("2020-01-02 03:04"),
+        pd.NaT,
         np.int64(3),
         float("nan"),
         {1: [None, "two"]},

@@ -53,11 +53,11 @@ def test_the_page_shows_something_real_before_any_training(app):
 
 
 @pytest.mark.parametrize("tab", ["Look inside", "How it works"])
-def test_hidden_tabs_run_only_when_opened(app, tab):
+def test_one_block_is_shown_at_a_time(app, tab):
     page = opened(app, "forecasting")
     page.session_state["forecasting_tab"] = tab
     page.run()
-    assert not page.exception and tab in [header.value for header in page.header]
+    assert not page.exception and [header.value for header in page.header] == ["Data", "Settings", "Train", tab]
     if tab == "How it works":
         assert any("class RecurrentForecaster" in code.value for code in page.code)
         assert "vanishing gradient" in texts(page.markdown)
@@ -103,9 +103,15 @@ def test_folded_settings_of_a_link_count(app):
         page.run()
 
 
-def test_a_link_opens_a_certain_block(app):
-    page = opened(app, "forecasting", forecasting_tab="How it works")
-    assert "How it works" in [header.value for header in page.header] and "Use" not in [header.value for header in page.header]
+@pytest.mark.parametrize(("named", "shown"), [("How it works", "How it works"), ("", "Use"), ("nonsense", "Use")])
+def test_a_link_opens_a_certain_block(app, named, shown):
+    page = opened(app, "forecasting", forecasting_tab=named)
+    assert [header.value for header in page.header] == ["Data", "Settings", "Train", shown]
+
+
+def test_a_link_that_names_no_data_opens_the_default(app):
+    page = opened(app, "forecasting", forecasting_data="")
+    assert not button(page, "Train").disabled
 
 
 def test_a_link_sets_the_form_and_reset_clears_this_page_only(app):
@@ -124,6 +130,7 @@ def test_a_link_sets_the_form_and_reset_clears_this_page_only(app):
         {"forecasting_horizon": "99999"},
         {"forecasting_horizon": "abc"},
         {"forecasting_model": "transformer"},
+        {"forecasting_model": ""},
         {"forecasting_calendar": "off"},
     ],
 )
