@@ -85,7 +85,7 @@ function place(board, cell, seconds) {
 
 function glide(board) {                                  // along `data.path`, a cell each `data.pace` milliseconds
   const { path, pace, agent, walk } = board.data;
-  if (!path?.length) { clearTimeout(board.timer); board.walk = null; return place(board, agent, 0.15); }
+  if (!path?.length) { clearTimeout(board.timer); board.walk = null; delete board.root.dataset.at; return place(board, agent, 0.15); }
   if (board.walk === walk) return;                       // the same walk goes on through other updates
   clearTimeout(board.timer);
   board.walk = walk;

@@ -109,6 +109,9 @@ def test_step_by_step_ask_why_and_change_the_map_while_it_learns(server, page):
     page.mouse.click(*spot(board, 0, 0, 3, 4))
     page.get_by_text(re.compile(r"Why (left|down|right|up)\?")).wait_for()
     press(page, "Resume", "Training")
+    walking = page.locator(".board[data-mode=look]").first.locator("xpath=self::*[@data-at]")
+    walking.wait_for(state="detached")
+    press(page, "Play moves", walking)  # five moves a second: it can't come to its end while its map is changed
     page.get_by_text("Change the map while it learns").click()
     board = board_at(page, "edit", 1)
     page.mouse.click(*spot(board, 2, 2, 3, 4))
@@ -118,8 +121,6 @@ def test_step_by_step_ask_why_and_change_the_map_while_it_learns(server, page):
     page.get_by_text("Change the map while it learns").click()
     board_at(page, "look").locator("[data-cell='11']").click()  # waits until the page, shorter now, stands still
     page.get_by_text("No choice is made on this cell").wait_for()
-    page.get_by_role("button", name="Play moves").click()
-    board_at(page, "look").locator("xpath=self::*[@data-at]").wait_for(state="attached")
     press(page, "Stop", "Stopped")
     page.get_by_text(re.compile("The greedy policy earns .* possible")).first.wait_for()
     page.get_by_role("button", name="Resume", exact=True).click()  # at full speed: a million moves take a moment
