@@ -21,9 +21,10 @@ if TYPE_CHECKING:  # the home page is the first page of a cold server, and draws
 Chart = dict[str, Any]
 Axis: TypeAlias = "Sequence[Any] | np.ndarray | pd.Index"  # what stands along the bottom: steps or times
 
-# Okabe-Ito hues, told apart with every kind of colour vision; the themes' palettes begin with the same.
-NETWORK, RIVAL, THIRD = "#2E86DE", "#E6772E", "#1FA67A"
-QUIET = "#8A94A6"  # readable on light and dark paper: what is given, not forecast
+# Told apart with every kind of colour vision, readable on light and dark paper; the themes' palettes begin with the same hues.
+NETWORK, RIVAL, THIRD = "#2E86DE", "#E4712A", "#1FA67A"
+QUIET = "#8A94A6"  # what is given, not forecast
+RACE = (NETWORK, RIVAL, THIRD, "#783DF5", "#995833", QUIET)  # one a run
 BAND = "rgba(46, 134, 222, 0.22)"
 TITLE = {"font": {"size": 15}, "x": 0, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10}}
 

@@ -10,7 +10,6 @@ from core.runs.metrics import Curve, thin
 from ui import charts
 from ui.charts import Chart
 
-COLORS = (charts.NETWORK, charts.RIVAL, charts.THIRD, "#B65FA8", "#C9A227", charts.QUIET)  # one a run of a race
 LEAST = 1e-6  # smaller than this counts as nothing on a log axis
 
 
@@ -27,7 +26,7 @@ def return_chart(
     possible: the exact optimum, drawn as a line; online: also what is earned while exploring.
     """
     chart = charts.figure(title=title, height=height, uirevision=revision)
-    for (name, curves), color in zip(runs.items(), COLORS, strict=False):
+    for (name, curves), color in zip(runs.items(), charts.RACE, strict=False):
         if "charts/greedy_return" not in curves:
             continue
         x, low = thin(curves["charts/greedy_low"], 300)
@@ -85,7 +84,7 @@ def lines_chart(
 ) -> Chart:
     """Some metrics of one run. names: metric -> its name for people; those not measured are left out."""
     chart = charts.figure(title=title, height=height, uirevision=revision)
-    for (metric, name), color in zip(names.items(), COLORS, strict=False):
+    for (metric, name), color in zip(names.items(), charts.RACE, strict=False):
         if metric in curves and len(curves[metric][0]):
             x, y = thin(curves[metric], 300)
             charts.add_line(chart, x.astype(np.int32), y, name, color=color)
@@ -99,7 +98,7 @@ def lines_chart(
 def race_chart(curves: Mapping[str, Curve], *, title: str, revision: str) -> Chart:
     """One metric of the runs of a race."""
     chart = charts.figure(title=title, height=240, uirevision=revision)
-    for (name, curve), color in zip(curves.items(), COLORS, strict=False):
+    for (name, curve), color in zip(curves.items(), charts.RACE, strict=False):
         x, y = thin(curve, 300)
         charts.add_line(chart, x.astype(np.int32), y, name, color=color)
     return chart

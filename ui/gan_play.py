@@ -266,8 +266,8 @@ def _clicks(run: store.Run, data: Samples, x: np.ndarray, y: np.ndarray) -> list
     drawing = st_canvas(
         drawing_mode="point",
         point_display_radius=4,
-        stroke_color="#E6772E",
-        fill_color="#E6772E",
+        stroke_color=charts.RIVAL,
+        fill_color=charts.RIVAL,
         stroke_width=1,
         background_image=_ground(data, x, y, size),
         height=size,

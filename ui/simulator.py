@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from ui.charts import RIVAL
+
 
 def simulator() -> None:
     """What kernel, stride, padding and dilation do to the size of a map, and which numbers one place takes."""
@@ -60,7 +62,7 @@ def number_table(grid: np.ndarray, strong: np.ndarray, weak: np.ndarray | None =
     for y, row in enumerate(grid):
         cells = []
         for x, value in enumerate(row):
-            style = "background:#E6772E;color:#16202c" if strong[y, x] else "opacity:.45" if weak is not None and weak[y, x] else ""
+            style = f"background:{RIVAL};color:#16202c" if strong[y, x] else "opacity:.45" if weak is not None and weak[y, x] else ""
             cells.append(f'<td style="border:1px solid rgba(138,148,166,.5);min-width:20px;text-align:center;{style}">{int(value)}</td>')
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div style="overflow-x:auto"><table style="border-collapse:collapse;font-size:11px">{"".join(lines)}</table></div>'

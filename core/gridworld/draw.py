@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from core.gridworld.env import World
 
 FILL = {"#": "#5b6472", "G": "#1fa67a", "D": "#1fa67a", "H": "#1c2733", "C": "#8b3a2e", "I": "#cfe8f7", "S": "#f3e2b8"}
-FLOOR, ICE, LINE, AGENT, INK = "#f4f5f7", "#cfe8f7", "#c3c9d2", "#e6772e", "#1c2733"
+FLOOR, ICE, LINE, AGENT, INK = "#f4f5f7", "#cfe8f7", "#c3c9d2", "#e4712a", "#1c2733"
 SLOW = 250  # ms a frame
 
 
