@@ -4,6 +4,7 @@ import ast
 import inspect
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,20 @@ def test_every_setting_has_default_bounds_and_help(name):
     for preset, values in kind.PRESETS.items():
         config = kind.from_preset(preset)
         assert {field: getattr(config, field) for field in values} == values
+
+
+def test_the_server_that_ships_is_closed_where_it_has_to_be():
+    options = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert options["server"]["maxUploadSize"] == 50 and options["server"]["enableXsrfProtection"]
+    assert options["client"]["showErrorDetails"] == "none" and not options["browser"]["gatherUsageStats"]
+
+
+def test_the_image_runs_without_privileges_under_an_init_that_reaps():
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    user = next(n for n, line in enumerate(lines) if line.startswith("USER ") and line.split()[1] not in {"root", "0"})
+    start = next(n for n, line in enumerate(lines) if line.startswith("CMD "))
+    assert user < start and not any(line.startswith("USER ") for line in lines[user + 1 :])
+    assert 'ENTRYPOINT ["tini", "--"]' in lines and any(line.startswith("HEALTHCHECK ") for line in lines)
 
 
 def test_no_file_shadows_the_standard_library():

@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import urllib.request
 import warnings
 import zipfile
@@ -10,7 +12,7 @@ import zipfile
 import pytest
 from playwright.sync_api import TimeoutError
 
-from tests.conftest import Server, wait_for
+from tests.conftest import ROOT, Server, wait_for
 
 pytestmark = pytest.mark.browser
 QUICK = "forecasting_steps=60&forecasting_horizon=6&forecasting_window=12&forecasting_hidden_size=4&forecasting_validate_every=5"
@@ -114,6 +116,35 @@ def test_headers_cookie_and_readiness(server, page):
     assert cookie["httpOnly"] and cookie["sameSite"] == "Lax" and not cookie["secure"] and len(cookie["value"]) > 20
     behind = urllib.request.Request(server.url, headers={"X-Forwarded-Proto": "https"})
     assert "; Secure" in urllib.request.urlopen(behind).headers["set-cookie"]
+
+
+def test_dockers_health_check_tells_a_server_that_answers_from_one_that_does_not(server):
+    check = re.search(r"^HEALTHCHECK .*\\\n\s*CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    program, *options = json.loads(check.group(1))
+    assert program == "python"
+    for port, well in ((server.port, True), (1, False)):
+        asked = [option.replace(":8501/", f":{port}/") for option in options]
+        assert (subprocess.run([sys.executable, *asked], stderr=subprocess.DEVNULL).returncode == 0) == well
+
+
+def test_a_bug_on_a_page_is_a_sentence_with_an_incident_that_is_logged_without_what_it_quotes(tmp_path, page):
+    house = tmp_path / "house"
+    (house / "pages").mkdir(parents=True)
+    (house / "app.py").write_text((ROOT / "app.py").read_text())
+    (house / "ui").symlink_to(ROOT / "ui")
+    for path in (ROOT / "pages").glob("*.py"):
+        (house / "pages" / path.name).write_text("raise ValueError('a secret of the visitor')")
+    server = Server(tmp_path, str(house / "app.py"))
+    try:
+        page.goto(server.url)
+        said = page.get_by_text("Manabi's fault, not yours").inner_text()
+        page.get_by_role("link", name="Runs").wait_for()  # the frame stands
+        assert "secret" not in page.locator("body").inner_text()
+        told = [json.loads(line) for line in server.log.read_text().splitlines() if '"incident"' in line]
+        assert [event["id"] for event in told] == re.findall("Incident ([0-9a-f]{8})", said) and told[0]["type"] == "ValueError"
+        assert "secret" not in server.log.read_text()
+    finally:
+        server.stop()
 
 
 def test_own_csv_train_watch_verdict_reload_and_runs_page(server, page):
