@@ -272,7 +272,17 @@ def test_a_worker_that_does_not_answer_is_killed(own_engine, waiting):
     assert waiting(lambda: own_engine.look(again).status == "finished")
 
 
-def test_a_demo_caps_steps_seconds_and_runs(own_engine, waiting, monkeypatch):
+def test_a_demo_ends_a_run_whose_time_is_up(own_engine, waiting, monkeypatch):
+    monkeypatch.setenv("MANABI_DEMO", "1")
+    monkeypatch.setenv("MANABI_DEMO_MAX_STEPS", "1000000")
+    monkeypatch.setenv("MANABI_DEMO_MAX_SECONDS", "1.5")
+    first = begin(own_engine)
+    run = waiting(lambda: (r := own_engine.look(first)).settled and r)
+    assert run.status == "stopped" and run.step > 0 and "1.5 seconds" in run.note
+    assert store.checkpoint_step(first) == run.step  # what it learned till then is kept
+
+
+def test_a_demo_caps_steps_and_runs(own_engine, waiting, monkeypatch):
     monkeypatch.setenv("MANABI_DEMO", "1")
     monkeypatch.setenv("MANABI_DEMO_MAX_STEPS", "25")
     monkeypatch.setenv("MANABI_DEMO_RUNS_PER_VISITOR", "2")

@@ -33,6 +33,22 @@ def test_trainings_that_start_together_all_give_way():
     assert [process.communicate()[0].split()[1:] for process in together] == [["nice", "7"]] * 3
 
 
+def test_a_system_that_takes_no_such_wish_does_not_stop_a_worker():
+    if not os.access("/proc/self/autogroup", os.W_OK):
+        pytest.skip("this system does not group processes by session")
+    code = """
+import pathlib
+def refuse(path, text):
+    raise OSError(22, "Invalid argument")
+pathlib.Path.write_text = refuse
+from core.runs.worker import give_way
+give_way(7)
+print("works")
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "works" in told.stdout and "no_way_given" in told.stdout + told.stderr
+
+
 @pytest.mark.parametrize("at", [2, 9, 17])
 def test_a_run_whose_loss_is_no_number_keeps_the_weights_of_its_last_good_step(fresh_runs, small, monkeypatch, at):
     config, data = small
