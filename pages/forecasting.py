@@ -9,7 +9,7 @@ from core.forecasting.data import Series
 from core.forecasting.parts import split
 from core.runs import store
 from ui import explain, forecasting_inside, forecasting_views
-from ui.blocks import HOW, block_choice
+from ui.blocks import run_blocks
 from ui.charts_forecasting import series_chart
 from ui.config_form import config_form
 from ui.forecasting_data import PREFIX, data_block
@@ -91,17 +91,18 @@ if shown.settled:
         if scrubber.open:
             forecasting_views.history(shown)
 
-has_weights = store.checkpoint_step(shown.id) > 0
-block = block_choice(PREFIX, ("Use", "Look inside", HOW))
-if block == HOW:
+
+def inside(current: store.Run) -> None:
+    """The signal path, beside those that were trained with it."""
+    forecasting_inside.inside(current, [mate for mate in family[1:] if store.checkpoint_step(mate.id)])
+
+
+def how() -> None:
+    """The lesson, and the code that ran."""
     explain.readme("forecasting")
     explain.settings_table(ForecastingConfig)
     explain.show_code("core.forecasting.models", "RecurrentForecaster")
     explain.show_code("core.forecasting.train", "train", label="The training loop that ran")
-elif not has_weights:
-    st.caption("As soon as there are weights, this is open to you.")
-elif block == "Use":
-    st.fragment(forecasting_views.use)(shown)
-    explain.share(shown)
-else:
-    st.fragment(forecasting_inside.inside)(shown, [mate for mate in family[1:] if store.checkpoint_step(mate.id)])
+
+
+run_blocks(shown, PREFIX, {"Use": forecasting_views.use, "Look inside": inside}, how)

@@ -9,7 +9,7 @@ from core.gan.config import GanConfig
 from core.gan.data import Samples
 from core.runs import store
 from ui import explain, gan_inside, gan_play, gan_views
-from ui.blocks import HOW, block_choice
+from ui.blocks import run_blocks
 from ui.config_form import config_form
 from ui.gan_data import PREFIX, data_block
 from ui.run_panel import begin_now, run_head, run_panel
@@ -89,19 +89,15 @@ with st.expander("Replay the whole fight", icon=":material/history:", on_change=
     if scrubber.open:
         st.fragment(gan_views.history)(shown)
 
-has_weights = store.checkpoint_step(shown.id) > 0
-blocks = {"Use": gan_play.use, "Play a role": gan_play.roles, "Look inside": gan_inside.inside}
-block = block_choice(PREFIX, [*blocks, HOW])
-if block == HOW:
+
+def how() -> None:
+    """The lesson, and the code that ran."""
     explain.readme("gan")
     explain.settings_table(GanConfig)
     explain.show_code("core.gan.models", "Generator")
     explain.show_code("core.gan.models", "Discriminator")
     explain.show_code("core.gan.objectives", "OBJECTIVES", label="The objectives that are played")
     explain.show_code("core.gan.train", "train", label="The training loop that ran")
-elif not has_weights:
-    st.caption("As soon as there are weights, this is open to you.")
-else:
-    st.fragment(blocks[block])(shown)
-    if block == "Use":
-        explain.share(shown)
+
+
+run_blocks(shown, PREFIX, {"Use": gan_play.use, "Play a role": gan_play.roles, "Look inside": gan_inside.inside}, how)

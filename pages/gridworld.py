@@ -8,7 +8,7 @@ from core.gridworld.env import Task
 from core.gridworld.rules import RULES
 from core.runs import store
 from ui import explain, gridworld_inside, gridworld_play, gridworld_race, gridworld_views
-from ui.blocks import HOW, block_choice
+from ui.blocks import run_blocks
 from ui.config_form import config_form
 from ui.gridworld_data import PREFIX, answer_key, choose, data_block, preset_taken
 from ui.run_panel import begin, begin_now, run_head, run_panel
@@ -119,10 +119,9 @@ with st.expander("Replay the whole learning", icon=":material/history:", on_chan
     if scrubber.open:
         st.fragment(gridworld_views.history)(shown)
 
-has_weights = store.checkpoint_step(shown.id) > 0
-blocks = {"Use": gridworld_play.use, "You play": gridworld_play.play, "Look inside": gridworld_inside.inside}
-block = block_choice(PREFIX, [*blocks, HOW])
-if block == HOW:
+
+def how() -> None:
+    """The lesson, and the code that ran."""
     explain.readme("gridworld")
     explain.settings_table(GridworldConfig)
     chosen = st.selectbox("The code of", list(METHODS), key=f"{PREFIX}_code")
@@ -131,9 +130,7 @@ if block == HOW:
         explain.show_code(f"core.gridworld.methods.{module}", name)
     explain.show_code("core.gridworld.models", "QNetwork")
     explain.show_code("core.gridworld.train", "train", label="The training loop that ran")
-elif not has_weights and block != "You play":
-    st.caption("As soon as something is learned, this is open to you.")
-else:
-    st.fragment(blocks[block])(shown)
-    if block == "Use":
-        explain.share(shown)
+
+
+doing = {"Use": gridworld_play.use, "You play": gridworld_play.play, "Look inside": gridworld_inside.inside}
+run_blocks(shown, PREFIX, doing, how, without_weights=["You play"])

@@ -7,7 +7,7 @@ from core.image.config import HEAD, ImageConfig
 from core.image.data import Pictures
 from core.runs import store
 from ui import explain, image_fix, image_inside, image_use, image_views
-from ui.blocks import HOW, block_choice
+from ui.blocks import run_blocks
 from ui.config_form import config_form
 from ui.image_data import PREFIX, data_block
 from ui.run_panel import begin, begin_now, run_head, run_panel
@@ -85,12 +85,9 @@ with st.expander("Replay the whole training", icon=":material/history:", on_chan
     if scrubber.open:
         st.fragment(image_views.history)(shown)
 
-has_weights = store.checkpoint_step(shown.id) > 0
-blocks = {"Draw": image_use.draw, "Use": image_use.batch, "Look inside": image_inside.inside}
-if image_views.data_of(shown.id).shape[0] != 1:  # drawing is for grey pictures
-    del blocks["Draw"]
-block = block_choice(PREFIX, [*blocks, HOW])
-if block == HOW:
+
+def how() -> None:
+    """The lesson, and the code that ran."""
     explain.readme("image")
     explain.settings_table(ImageConfig)
     for name in ("lenet", "vgg", "resnet", "resnet_early", "Residual", "whole"):
@@ -99,10 +96,7 @@ if block == HOW:
     for name in ("grad_cam", "integrated_gradients"):
         explain.show_code("core.image.explain", name)
     explain.show_code("core.image.train", "train", label="The training loop that ran")
-elif not has_weights:
-    st.caption("As soon as there are weights, this is open to you.")
-else:
-    st.fragment(blocks[block])(shown)
-    if block == "Use":
-        st.fragment(image_use.try_photo)(shown)
-        explain.share(shown)
+
+
+drawing = {"Draw": image_use.draw} if image_views.data_of(shown.id).shape[0] == 1 else {}  # it is for grey pictures
+run_blocks(shown, PREFIX, drawing | {"Use": image_use.use, "Look inside": image_inside.inside}, how)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping
 
 import streamlit as st
 
-HOW = "How it works"
+from core.runs import store
+from ui import explain
+from ui.config_form import linked_choice
+
+USE, HOW = "Use", "How it works"
 
 
-def block_choice(prefix: str, titles: Sequence[str]) -> str:
-    """The chosen one of the blocks, under its heading; at first the first. It is in the link, so a link can open a certain one.
+def run_blocks(
+    run: store.Run,
+    prefix: str,
+    blocks: Mapping[str, Callable[[store.Run], None]],
+    how: Callable[[], None],
+    *,
+    without_weights: Collection[str] = (),
+) -> None:
+    """Show the chosen block under its heading, at first the first. The choice is in the link, so a link can open a certain one.
 
-    Not `st.tabs`: they slow every rerun of their page in the browser.
+    blocks: what can be done with a run, each drawn as a fragment; how: draws the last block, how it works; without_weights: blocks
+    that need nothing learned. Not `st.tabs`: they slow every rerun of their page in the browser.
     """
-    chosen = st.segmented_control(
+    chosen = linked_choice(
         "What to do with it",
-        titles,
-        default=titles[0],
-        required=True,
-        wrap=True,
+        {title: title for title in [*blocks, HOW]},
         key=f"{prefix}_tab",
-        bind="query-params",
-        label_visibility="collapsed",
+        unknown="The link names a part of the page that is not here. The first is shown instead.",
     )
-    chosen = chosen or titles[0]  # a link may name nothing
     st.header(chosen, divider="gray")
-    return chosen
+    if chosen == HOW:
+        how()
+    elif chosen not in without_weights and not store.checkpoint_step(run.id):
+        st.caption("As soon as something is learned, this is open to you.")
+    else:
+        st.fragment(blocks[chosen])(run)
+        if chosen == USE:
+            explain.share(run)

@@ -97,22 +97,47 @@ def data_choice(
     prefix: str, builtin: Mapping[str, str], others: list[str], *, label: str, help: str, on_change: Callable[[], None], default: str = ""
 ) -> str:
     """The choice at the top of a page: one of the built-in datasets (id -> title), or one of the other ways. In the link as a title."""
-    key, problem = f"{prefix}_data", f"{prefix}_data_problem"
-    asked = st.query_params.get(key)
-    if key not in st.session_state and asked and asked not in [*builtin.values(), *others]:
-        st.session_state[problem] = "The link names data that this page does not have. Its default stands instead."
+    return linked_choice(
+        label,
+        {name: builtin.get(name, name) for name in [*builtin, *others]},
+        key=f"{prefix}_data",
+        unknown="The link names data that this page does not have. Its default stands instead.",
+        default=default,
+        help=help,
+        on_change=on_change,
+    )
+
+
+def linked_choice(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    key: str,
+    unknown: str,
+    default: str = "",
+    help: str | None = None,
+    on_change: Callable[[], None] = lambda: None,
+) -> str:
+    """One of some options (value -> what is shown, and what the link says); by default the first.
+
+    unknown: what is said, until the visitor chooses, where the link names none of them.
+    """
+    asked, problem = st.query_params.get(key), f"{key}_problem"
+    if key not in st.session_state and asked:
+        st.session_state[problem] = "" if asked in options.values() else unknown
 
     def changed() -> None:
         st.session_state.pop(problem, None)
         on_change()
 
-    default = default or next(iter(builtin))
+    default = default or next(iter(options))
     chosen = st.segmented_control(
         label,
-        [*builtin, *others],
-        format_func=lambda name: builtin.get(name, name),
+        list(options),
+        format_func=lambda name: options[name],
         default=default,
         required=True,
+        wrap=True,
         key=key,
         bind="query-params",
         help=help,

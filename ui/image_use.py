@@ -204,7 +204,13 @@ def as_digit(ink: np.ndarray, size: int) -> np.ndarray:
     return cropped(Image.fromarray(square.astype(np.uint8)), size, False)[None]
 
 
-def batch(run: store.Run) -> None:
+def use(run: store.Run) -> None:
+    """Name pictures and shots by the run's own classes."""
+    st.fragment(_batch)(run)
+    st.fragment(_try_photo)(run)
+
+
+def _batch(run: store.Run) -> None:
     """Name every picture of a zip, as a table to take away."""
     data = data_of(run.id)
     brought = uploader(
@@ -233,7 +239,7 @@ def batch(run: store.Run) -> None:
     st.download_button("As CSV", explain.safe_csv(frame), "classes.csv", "text/csv", icon=":material/download:", on_click="ignore")
 
 
-def try_photo(run: store.Run) -> None:
+def _try_photo(run: store.Run) -> None:
     """One photo, or a shot of the camera, by the run's own classes."""
     if not st.toggle("Show it something with the camera", key=f"image_own_on_{run.id[-12:]}"):
         return

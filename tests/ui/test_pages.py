@@ -2,15 +2,17 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from core.device import cores
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series
 from core.runs import control, store, worker
-from ui import forecasting_inside, forecasting_views
+from ui import forecasting_inside, forecasting_views, frame
 from ui.live_plot import BUNDLE
 from ui.run_panel import SLOW
 
@@ -38,6 +40,43 @@ def texts(elements):
 def test_every_page_opens(app, path):
     page = opened(app, path.stem)
     assert page.title
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Gives the machine a GPU as its driver tells, a worker that knows better, or nothing."""
+
+    def has(driver="", worker=None):
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n[ -n '{driver}' ] || exit 9\n[ $1 = -L ] && echo 'GPU 0: {driver}' || echo '{driver}'\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.delenv("MANABI_DEVICE", raising=False)
+        engine = SimpleNamespace(device_now=lambda: worker) if worker else None
+        monkeypatch.setattr(frame, "engine_if_started", lambda: engine)
+        frame._card.clear()
+
+    yield has
+    frame._card.clear()
+
+
+CUDA = {"kind": "cuda", "name": "NVIDIA L4", "cores": 8, "memory_gib": 22}
+CPU = {"kind": "cpu", "name": "x86_64", "cores": 3, "memory_gib": 0}
+
+
+@pytest.mark.parametrize(
+    ("driver", "worker", "badge"),
+    [
+        ("NVIDIA H100 80GB HBM3, 81559", None, "NVIDIA H100 80GB HBM3 · 80 GB"),  # no worker has torch yet
+        ("NVIDIA L4, 23034", CUDA, "NVIDIA L4 · 22 GB"),
+        ("NVIDIA L4, 23034", CPU, "3 CPU cores"),  # there is a card, but torch can't use it
+        ("", None, f"{cores()} CPU core"),
+    ],
+)
+def test_the_badge_says_what_trains_here(app, machine, driver, worker, badge):
+    machine(driver, worker)
+    assert badge in texts(app.run().sidebar.markdown)
 
 
 def test_the_home_page_shows_a_real_verdict(app):
@@ -107,6 +146,9 @@ def test_folded_settings_of_a_link_count(app):
 def test_a_link_opens_a_certain_block(app, named, shown):
     page = opened(app, "forecasting", forecasting_tab=named)
     assert [header.value for header in page.header] == ["Data", "Settings", "Train", shown]
+    assert ("not here" in texts(page.warning)) == (named == "nonsense")
+    next(group for group in page.button_group if group.key == "forecasting_tab").set_value("Look inside").run()
+    assert page.header[-1].value == "Look inside" and "not here" not in texts(page.warning)
 
 
 def test_a_link_that_names_no_data_opens_the_default(app):
