@@ -1,6 +1,7 @@
 """The door: headers and cookie of each answer, a deep link that calls for the other pages, and what is told of a bug."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,7 +23,8 @@ def ask(path, *, scheme="http", **headers):
 
     given = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "path": path, "scheme": scheme, "headers": given, "method": "GET", "query_string": b""}
-    asyncio.run(door.Door(page)(scope, None, send))
+    with ThreadPoolExecutor(1) as apart:  # beside the loop that drives the browser, where one runs here
+        apart.submit(asyncio.run, door.Door(page)(scope, None, send)).result()
     return told
 
 
