@@ -60,7 +60,7 @@ def _standing(name: str, run: store.Run, curves: dict[str, Curve]) -> dict[str, 
     return {
         "method": name,
         "greedy return": float(curves["charts/greedy_return"][1][-1]) if "charts/greedy_return" in curves else None,
-        "regret": float(curves["charts/regret"][1][-1]) if "charts/regret" in curves else None,
+        "regret": round(float(curves["charts/regret"][1][-1]), 1) if "charts/regret" in curves else None,
         "agents at 95 %": f"{len(first)} of {len(solved)}",
         "moves to 95 % (median)": int(first[(len(solved) - 1) // 2]) if half else None,
         "status": look(run.id).status,

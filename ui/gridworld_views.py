@@ -361,7 +361,7 @@ def verdict(run: store.Run) -> None:
     table = pd.DataFrame({result["names"][key]: found for key, found in result["scores"].items()}).T.rename(
         columns={"return": "return per episode"}
     )
-    st.dataframe(table, alt="What the learned policy, two simple ones and the optimum earn")
+    st.dataframe(table.map(lambda earned: float(f"{earned:.4g}")), alt="What the learned policy, two simple ones and the optimum earn")
     if len(result["every"]) > 1:
         st.caption("Every agent: " + ", ".join(f"{value:.4g}" for value in result["every"]))
 
