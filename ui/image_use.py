@@ -18,13 +18,13 @@ from ui import charts, explain
 from ui.image_inside import look_into
 from ui.image_views import INTERPRET, PHOTO_KINDS, PREDICT, data_of
 from ui.live_plot import live_plot
+from ui.pen import LEAST, pen
 from ui.session import cached_call, call, run_stamp
 from ui.sheets import overlaid, png, sheet, signed
 from ui.upload import camera, uploader
 from ui.words import plain
 
 RECOGNISE = "core.image.recognise"
-CANVAS, STROKE = 280, 36  # so wide that a drawing has as much ink as the digits that were learned
 SECONDS = 120.0  # that naming a large zip may take
 FETCHING = 600.0  # s that a download may take
 FAMILIAR = source.constant(RECOGNISE, "FAMILIAR")
@@ -123,26 +123,16 @@ def _named(stamp: str, found: dict[str, Any]) -> None:
 
 def draw(run: store.Run) -> None:
     """Draw, and see what the run's network makes of it as you draw."""
-    from streamlit_drawable_canvas import st_canvas
-
     data = data_of(run.id)
     left, right = st.columns([2, 3], gap="large")
     with left:
-        drawing = st_canvas(
-            stroke_width=STROKE,
-            stroke_color="#ffffff",
-            background_color="#000000",
-            height=CANVAS,
-            width=CANVAS,
-            key="image_canvas",
-            return_image_data=True,
-        )
+        ink = pen(key="image_pen", label="Square to draw on")
     with right:
-        if drawing.image_data is None or not drawing.json_data or not drawing.json_data.get("objects"):
+        if ink is None:
             what = "a digit" if data.builtin == "digits" else f"one of: {', '.join(plain(name) for name in data.classes[:10])}"
             st.info(f"Draw {what}. The network names it as you draw.", icon=":material/draw:")
             return
-        small = as_digit(np.asarray(drawing.image_data)[..., :3].mean(-1), data.shape[1])
+        small = as_digit(ink, data.shape[1])
         found = call(PREDICT, "classify", run_id=run.id, values=small)
         if found is None:
             return
@@ -193,7 +183,7 @@ def _flip(run: store.Run, small: np.ndarray, classes: tuple[str, ...]) -> None:
 
 def as_digit(ink: np.ndarray, size: int) -> np.ndarray:
     """A drawing (h, w) of 0 to 255 cut to its ink, centred, and shrunk: the digits fill their rows too.  # (1, 1, size, size) uint8"""
-    rows, columns = np.flatnonzero(ink.max(1) > 40), np.flatnonzero(ink.max(0) > 40)
+    rows, columns = np.flatnonzero(ink.max(1) > LEAST), np.flatnonzero(ink.max(0) > LEAST)
     if not len(rows):
         return np.zeros((1, 1, size, size), np.uint8)
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -126,15 +126,22 @@ def test_train_draw_and_look_inside(server, page):
     page.get_by_text(re.compile("LeNet names .* % of 899 held-out pictures")).first.wait_for()
     page.get_by_text("Correct what is labelled wrongly").wait_for()
     page.wait_for_timeout(1000)  # the page has run once more since the result came: the canvas is the one that stays
-    canvas = page.locator("canvas.upper-canvas").first
+    canvas = page.locator(".pen canvas")
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 140, box["y"] + 40)
     page.mouse.down()
     for n in range(10):
         page.mouse.move(box["x"] + 140, box["y"] + 40 + 20 * n)
+    page.get_by_text(re.compile(r"% sure")).first.wait_for()  # the pen is still down
     page.mouse.up()
-    page.get_by_text(re.compile(r"% sure")).first.wait_for()
+    said = page.get_by_text("The network names it as you draw")
+    page.get_by_role("button", name="Clear").click()
+    said.wait_for()
+    canvas.click()
+    said.wait_for(state="detached")
+    page.get_by_role("button", name="Undo").click()
+    said.wait_for()
     page.get_by_text("What it confuses").click()
     page.get_by_text("Rows: what it is").wait_for()
     open_a_cell(server, page)
