@@ -30,7 +30,8 @@ function draw({ brush, strokes, before, undo, clear }) {
   for (const [first, ...others] of strokes) {
     brush.beginPath();
     brush.moveTo(...first);
-    for (const point of others.length ? others : [first]) brush.lineTo(...point);
+    brush.lineTo(first[0] + 0.01, first[1]);             // a line without length would be none: a tap is a dot
+    for (const point of others) brush.lineTo(...point);
     brush.stroke();
   }
   undo.disabled = clear.disabled = !strokes.length && !before;
