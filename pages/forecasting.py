@@ -6,7 +6,7 @@ from core import source
 from core.errors import UserError
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series
-from core.forecasting.parts import split
+from core.forecasting.parts import check, split
 from core.runs import store
 from ui import explain, forecasting_inside, forecasting_views
 from ui.blocks import run_blocks
@@ -33,20 +33,23 @@ def setup(series: Series | None) -> None:
     st.header("Settings", divider="gray")
     config = config_form(ForecastingConfig, PREFIX)
     parts: tuple[int, ...] = ()
+    fits = False
     if series and config:
         try:
             parts = tuple(split(series.length, config))
+            check(config, series)
+            fits = True
         except UserError as error:
             say_error(error)
         title = f"{series.name}: learned from, judged by"
         live_plot(series_chart(series.times(), series.values(), series.targets, parts=parts, title=title), key="series")
     st.header("Train", divider="gray")
     with st.container(horizontal=True):
-        train = st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not parts)
+        train = st.button("Train", type="primary", icon=":material/play_arrow:", disabled=not fits)
         race = st.button(
             "Race the three cells",
             icon=":material/flag:",
-            disabled=not parts,
+            disabled=not fits,
             help="Train RNN, LSTM and GRU with these settings from the same seed, one after the other, on one chart.",
         )
     if series and config and train:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL_COLORS = {"rnn": RIVAL, "lstm": NETWORK, "gru": THIRD}
+LIT = "#F2C14E"  # around what is looked at, on dark boxes
 MOST_POINTS = 1000  # of a long series in a picture
 
 
@@ -59,11 +61,12 @@ def forecast_chart(
 def by_step_chart(by_step: Mapping[str, np.ndarray], names: Mapping[str, str], *, best: str, measure: str) -> Chart:
     """One measure at each step of the horizon: the network, the best referee, and the others faintly."""
     chart = figure(title=f"{measure} by step of the horizon", height=380)
+    dashes = itertools.cycle(("dash", "dashdot", "longdash", "4px,1px", "1px,4px"))  # greys are told apart by their dashes
     for key, errors in by_step.items():
         color = NETWORK if key == "network" else RIVAL if key == best else QUIET
         steps = np.arange(1, len(errors) + 1)
-        dash, opacity = "solid" if key == "network" else "dot", 1 if color != QUIET else 0.5
-        add_line(chart, steps, errors, names[key], color=color, dash=dash, opacity=opacity)
+        dash = "solid" if key == "network" else "dot" if key == best else next(dashes)
+        add_line(chart, steps, errors, names[key], color=color, dash=dash, opacity=1 if color != QUIET else 0.8)
     axis(chart, "xaxis", title="steps ahead")
     axis(chart, "yaxis", title=measure)
     return chart
@@ -83,6 +86,7 @@ def gates_chart(times: pd.Index, gates: Mapping[str, np.ndarray], *, names: Mapp
     """Every gate over time, one heat map each.  # gates {name: (time, units)}"""
     count = len(gates)
     chart = figure(height=170 * count + 40, top=28, hovermode="closest")
+    axis(chart, "xaxis", anchor=f"y{count}" if count > 1 else "y")  # under the last map
     for row, (name, values) in enumerate(gates.items()):
         suffix = "" if row == 0 else str(row + 1)
         trace = heat(values, times, signed=name in {"g", "n", "a"}, rows="unit")
@@ -125,17 +129,17 @@ def unrolled_chart(path: Mapping[str, Any], times: pd.Index, step: int, unit: in
     hidden = np.asarray(path["h"])
     first = min(max(0, step - 2), max(0, len(hidden) - 5))
     steps = range(first, min(first + 5, len(hidden)))
-    chart = figure(height=400, showlegend=False, hovermode=False, margin={"l": 0, "r": 0, "t": 8, "b": 0})
+    chart = figure(height=460, showlegend=False, hovermode=False, margin={"l": 0, "r": 0, "t": 8, "b": 0})
     axis(chart, "xaxis", visible=False, range=[-0.75, len(steps) - 0.25], fixedrange=True)
     axis(chart, "yaxis", visible=False, range=[-0.7, 4.1], fixedrange=True)
     chart["data"].append({"type": "scatter", "x": [0], "y": [0], "mode": "markers", "opacity": 0})
     shapes, labels = chart["layout"]["shapes"], chart["layout"]["annotations"]
 
-    def box(x: float, y: float, text: str, *, lit: bool, color: str) -> None:
-        edges = {"x0": x - 0.36, "x1": x + 0.36, "y0": y - 0.36, "y1": y + 0.36}
-        look = {"line": {"color": color, "width": 3 if lit else 1}, "fillcolor": color, "opacity": 1.0 if lit else 0.6}
+    def box(x: float, y: float, text: str, *, lit: bool, color: str, tall: float = 0.28) -> None:
+        edges = {"x0": x - 0.4, "x1": x + 0.4, "y0": y - tall, "y1": y + tall}
+        look = {"line": {"color": LIT if lit else color, "width": 4 if lit else 1}, "fillcolor": color}
         shapes.append({"type": "rect", "layer": "below"} | edges | look)
-        labels.append({"x": x, "y": y, "text": text, "showarrow": False, "font": {"color": "#FFFFFF", "size": 12}})
+        labels.append({"x": x, "y": y, "text": text, "showarrow": False, "font": {"color": "#FFFFFF", "size": 11}})
 
     def arrow(x0: float, y0: float, x1: float, y1: float) -> None:
         ends = {"x": x1, "y": y1, "ax": x0, "ay": y0, "xref": "x", "yref": "y", "axref": "x", "ayref": "y"}
@@ -143,20 +147,20 @@ def unrolled_chart(path: Mapping[str, Any], times: pd.Index, step: int, unit: in
 
     for column, t in enumerate(steps):
         lit = t == step
-        numbers = [f"{name} {values[t][unit]:.2f}" for name, values in path["gates"].items()]
-        rows = [" · ".join(numbers[n : n + 2]) for n in range(0, len(numbers), 2)]
+        rows = [f"{name} {values[t][unit]:.2f}" for name, values in path["gates"].items()]  # one a line: a phone is narrow
         if "c" in path:
             rows.append(f"c {path['c'][t][unit]:.2f}")
         box(column, 0, f"x = {path['x'][t][0]:.2f}", lit=lit, color="#5B6472")
-        box(column, 1.25, "<br>".join(rows), lit=lit, color="#1F6FB8")
-        box(column, 2.5, f"h = {hidden[t][unit]:.2f}", lit=lit, color="#B8561A")
-        arrow(column, 0.37, column, 0.88)
-        arrow(column, 1.62, column, 2.13)
+        box(column, 1.35, "<br>".join(rows), lit=lit, color="#1F6FB8", tall=0.58)
+        box(column, 2.7, f"h = {hidden[t][unit]:.2f}", lit=lit, color="#B8561A")
+        arrow(column, 0.29, column, 0.76)
+        arrow(column, 1.94, column, 2.41)
         if column:
-            arrow(column - 0.62, 1.25, column - 0.38, 1.25)
+            arrow(column - 0.59, 1.35, column - 0.41, 1.35)
         if t == len(hidden) - 1:
-            arrow(column, 2.87, column, 3.4)
+            arrow(column, 2.99, column, 3.42)
             forecast = f"forecast<br>{path['forecast'][0][0][1]:,.5g}"
             labels.append({"x": column, "y": 3.65, "text": forecast, "showarrow": False, "font": {"size": 12}})
-        labels.append({"x": column, "y": -0.55, "text": str(times[t])[:10], "showarrow": False, "font": {"size": 11}})
+        when = f"<b>{str(times[t])[:10]}</b>" if lit else str(times[t])[:10]
+        labels.append({"x": column, "y": -0.5, "text": when, "showarrow": False, "font": {"size": 11}})
     return chart

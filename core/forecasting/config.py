@@ -144,7 +144,7 @@ class ForecastingConfig(Config):
         ge=10,
         le=20_000,
         title="Training steps",
-        description="Optimiser steps at most; early stopping may end sooner.",
+        description="Optimiser steps at most, early stopping may end sooner; a refit takes up to as many again.",
         json_schema_extra=marks("Training"),
     )
     learning_rate: float = Field(

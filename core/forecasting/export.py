@@ -7,7 +7,7 @@ import json
 from core import source
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import load
-from core.forecasting.session import difference_of, season_of
+from core.forecasting.parts import difference_of, season_of
 from core.runs import store
 
 _HEAD = '''"""Reproduces the test metrics of a Manabi run, from the files beside this script.

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from core.errors import UserError
+from core.forecasting.config import ForecastingConfig
+from core.forecasting.data import Series
 
+LARGEST = 1e30  # beyond it, squares no longer fit the numbers that torch calculates with
 MOST_ORIGINS = 25  # starting points of a backtest; a longer test part takes a larger stride
 
 
@@ -32,6 +35,34 @@ def split(length: int, config: Any) -> Split:
             "or horizon, or bring a longer series."
         )
     return Split(train, train + validation, length)
+
+
+def season_of(config: ForecastingConfig, data: Series) -> int:
+    """The season length in force: the setting, or the series' own."""
+    return config.season or data.season
+
+
+def difference_of(config: ForecastingConfig, data: Series) -> str:
+    """The difference in force: "auto" takes the last season if there is one and the window holds it."""
+    if config.difference != "auto":
+        return config.difference
+    return "last season" if 2 <= season_of(config, data) <= config.window else "last value"
+
+
+def check(config: ForecastingConfig, data: Series) -> None:
+    """Raises `UserError` if settings and series don't go together, though the series is long enough."""
+    season = season_of(config, data)
+    difference = difference_of(config, data)
+    if "season" in difference and (season < 2 or season > config.window):
+        raise UserError(
+            f"Difference '{difference}' needs a season of at least 2 steps (it is {season}) that fits into the input "
+            f"window of {config.window}. Set the season length, a longer window, or another difference."
+        )
+    low, high = float(data.values().min()), float(np.abs(data.values()).max())
+    if high > LARGEST:
+        raise UserError(f"A value of {high:.1e} is among the data; up to {LARGEST:.0e} can be learned from. Is it an error code?")
+    if (config.transform == "log" and low <= 0) or (config.transform == "square root" and low < 0):
+        raise UserError(f"Transform '{config.transform}' needs positive values, and the smallest is {low:g}. Choose 'none'.")
 
 
 def known_then(values: np.ndarray, filled: Sequence[int], parts: Split) -> np.ndarray:

@@ -19,8 +19,8 @@ from core.forecasting.baselines import REFEREES
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import Series, load, step_name
 from core.forecasting.models import RecurrentForecaster
-from core.forecasting.parts import backtest_origins, known_then, split
-from core.forecasting.session import build, known_features, season_of
+from core.forecasting.parts import backtest_origins, known_then, season_of, split
+from core.forecasting.session import build, known_features
 from core.forecasting.windows import Windows
 from core.progress import Checkpoint
 from core.runs import checkpoints

@@ -15,25 +15,12 @@ from torch import Tensor
 from core.errors import UserError
 from core.forecasting.config import QUANTILES, ForecastingConfig
 from core.forecasting.data import Series
-from core.forecasting.models import SEASONAL, RecurrentForecaster, pinball
-from core.forecasting.parts import known_then, split
+from core.forecasting.models import RecurrentForecaster, pinball
+from core.forecasting.parts import check, difference_of, known_then, season_of, split
 from core.forecasting.windows import MOST_VALIDATION, Windows, calendar, extend, spread
 from core.progress import Checkpoint
 
-LARGEST = 1e30  # beyond it, squares no longer fit the numbers that torch calculates with
 BAND = QUANTILES[-1] - QUANTILES[0]  # share of values that the band is meant to hold
-
-
-def season_of(config: ForecastingConfig, data: Series) -> int:
-    """The season length in force: the setting, or the series' own."""
-    return config.season or data.season
-
-
-def difference_of(config: ForecastingConfig, data: Series) -> str:
-    """The difference in force: "auto" takes the last season if there is one and the window holds it."""
-    if config.difference != "auto":
-        return config.difference
-    return "last season" if 2 <= season_of(config, data) <= config.window else "last value"
 
 
 def known_features(config: ForecastingConfig, data: Series) -> np.ndarray:
@@ -49,29 +36,18 @@ def known_features(config: ForecastingConfig, data: Series) -> np.ndarray:
 
 def build(config: ForecastingConfig, data: Series) -> RecurrentForecaster:
     """A fresh network for these settings and this series. Raises `UserError` if they don't go together."""
-    season = season_of(config, data)
-    difference = difference_of(config, data)
-    if difference in SEASONAL and (season < 2 or season > config.window):
-        raise UserError(
-            f"Difference '{difference}' needs a season of at least 2 steps (it is {season}) that fits into the input "
-            f"window of {config.window}. Set the season length, a longer window, or another difference."
-        )
-    low, high = float(data.values().min()), float(np.abs(data.values()).max())
-    if high > LARGEST:
-        raise UserError(f"A value of {high:.1e} is among the data; up to {LARGEST:.0e} can be learned from. Is it an error code?")
-    if (config.transform == "log" and low <= 0) or (config.transform == "square root" and low < 0):
-        raise UserError(f"Transform '{config.transform}' needs positive values, and the smallest is {low:g}. Choose 'none'.")
+    check(config, data)
     return RecurrentForecaster(
         model=config.model,
         targets=len(data.targets),
         known=known_features(config, data).shape[1],
         horizon=config.horizon,
-        season=season,
+        season=season_of(config, data),
         hidden_size=config.hidden_size,
         layers=config.layers,
         dropout=config.dropout,
         transform=config.transform,
-        difference=difference,
+        difference=difference_of(config, data),
     )
 
 
@@ -87,7 +63,7 @@ class Session:
         self.parts = split(data.length, config)
         values = known_then(data.values(), data.filled, self.parts)
         self.windows = Windows(values, known_features(config, data), config.window, config.horizon, device)
-        self.step, self.phase_step, self.total = 0, 0, config.steps
+        self.step, self.phase_step, self.total = 0, 0, config.steps * (2 if config.refit else 1)
         self.phase: Literal["select", "refit", "done"] = "select"
         self.best_loss, self.best_step, self.worse = math.inf, 0, 0
         self.validation = self.windows.at(spread(self.parts.train, self.parts.validation, MOST_VALIDATION), self.parts.validation)

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.runs import store
-from tests.ui.test_pages import opened, texts
+from tests.ui.test_pages import button, opened, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = "Your own file"
@@ -50,6 +50,13 @@ def test_a_bad_file_is_a_sentence_and_the_earlier_run_stays(app, case):
     assert word in said.lower() or word in said, said
     assert page.session_state["linked_forecasting_run"] == GRU
     assert store.result(GRU)["sentence"] in texts([*page.success, *page.warning])
+
+
+def test_a_transform_that_the_values_do_not_allow_is_told_before_the_training(app):
+    rows = b"".join(b"2020-%02d-%02d,%d\n" % (1 + n // 28, 1 + n % 28, n - 30) for n in range(120))
+    page = brought(app, b"date,sales\n" + rows, forecasting_transform="log")
+    assert "needs positive values, and the smallest is -30" in texts(page.error)
+    assert all(button(page, label).disabled for label in ("Train", "Race the three cells"))
 
 
 def test_what_was_chosen_for_a_file_is_there_after_f5_and_on_the_way_back(app):

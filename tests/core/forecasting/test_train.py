@@ -35,6 +35,12 @@ def test_every_cell_learns_and_every_metric_is_explained(model):
     assert history[-1].step == history[-1].total
 
 
+@pytest.mark.parametrize("refit", [True, False])
+def test_what_is_said_to_come_at_most_never_grows(refit):
+    totals = [p.total for p in train(TINY.updated({"refit": refit}), builtin("airline"), device=CPU)]
+    assert totals[0] == TINY.steps * (2 if refit else 1) and all(after <= before for before, after in zip(totals, totals[1:], strict=False))
+
+
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not():
     assert losses() == losses()
     assert losses() != losses(TINY.updated({"seed": 1}))
