@@ -66,7 +66,7 @@ def _numbers(column: pd.Series, notation: Notation) -> pd.Series:
     """A column as float64 if every cell that says something is a number, else as it is."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return column.astype("float64") if column.dtype.kind != "c" else column.astype(str)
-    if _is_text(column) or _share(column, notation) < 0.5:  # of text, a look at some cells is enough
+    if _is_text(column) or (len(column) > 20 * LOOK and _share(column, notation) < 0.5):  # of much text, a look at some is enough
         return column.astype("object")
     numbers, said = _read(column, notation)
     return numbers if numbers.notna().sum() == said.sum() else column.astype("object")
@@ -89,17 +89,22 @@ def _read(column: pd.Series, notation: Notation) -> tuple[pd.Series, pd.Series]:
     """Cells as float64, without signs of currency and between thousands, NaN for what is no number; and which say anything."""
     text = column.astype("string").str.strip()
     text = text.mask(text.isin(MISSING))
-    plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
+    plain = text
+    if text.str.contains("[$€£¥￥%円]", regex=True).any():  # asking is ten times as fast as replacing
+        plain = text.str.replace(r"^[$€£¥￥]\s*|\s*[%€円]$", "", regex=True)
     other = "," if notation.decimal == "." else "."
     between = {"auto": " " + other, "none": ""}.get(notation.thousands, notation.thousands)
-    if " " in between or "'" in between:
+    if (" " in between or "'" in between) and plain.str.contains(f"[{between.strip(other)}]", regex=True).any():
         plain = plain.str.replace(rf"(?<=\d)[{between.strip(other)}](?=\d{{3}}\b)", "", regex=True)
     if other in between:
         grouped = plain.str.fullmatch(_grouped(other, notation.decimal)).fillna(False)
         plain = plain.where(~grouped, plain.str.replace(other, "", regex=False))
     if notation.decimal == ",":
         plain = plain.mask(plain.str.contains(".", regex=False).fillna(False)).str.replace(",", ".", regex=False)
-    numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
+    try:
+        numbers = plain.astype("Float64").astype("float64")
+    except (ValueError, TypeError):  # eight times as slow, and says which are none
+        numbers = pd.to_numeric(plain, errors="coerce").astype("float64")
     if column.dtype == object:  # of Excel: some cells are numbers already, whatever their text would look like
         real = column.map(type).isin([int, float])
         numbers = numbers.where(~real, pd.to_numeric(column.where(real), errors="coerce")).astype("float64")

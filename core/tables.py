@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 import warnings
 import zipfile
@@ -27,6 +28,7 @@ MAX_BYTES = 50 * 1024 * 1024
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 500
 MAX_UNPACKED = 400 * 1024 * 1024  # of an Excel file, which is a zip
+HEAD, SAMPLE = 400, 100  # lines from the top that are looked at to find out how a file is written; and from all over the rest
 
 ENCODINGS = ("utf-8", "utf-16", "cp932", "euc_jp", "cp1252", "iso8859-15", "mac_roman", "cp1251", "gb18030")
 _BETWEEN = {"auto": "\u00a0\u202f'’", " ": "\u00a0\u202f", "'": "'’"}  # signs between thousands that are nothing else
@@ -89,7 +91,7 @@ def parse(
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
     if not content.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
         raise UserError("This file is empty.")
-    notation = columns.Notation("." if decimal == "auto" else decimal, thousands)  # of text in the cells of Excel and Parquet
+    notation = columns.Notation(decimal, thousands)
     if content.startswith(b"PAR1"):
         frame, facts, notes = _parquet(content)
     elif content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -99,10 +101,15 @@ def parse(
             if content.startswith(magic):
                 raise UserError(f"This is {what}, not a table, whatever its name says.")
         try:
-            frame, facts, notes, notation = _text(content, encoding, delimiter, columns.Notation(decimal, thousands))
+            frame, facts, notes, notation = _text(content, encoding, delimiter, notation)
         except csv.Error:
             raise UserError("A cell of this file is longer than any number or name is. Is it a table?") from None
     _check_size(frame)
+    if notation.decimal == "auto":  # numbers as text in the cells of Excel and Parquet
+        some = pd.concat([frame.iloc[:SAMPLE], frame.iloc[SAMPLE :: len(frame) // SAMPLE + 1]])
+        cells = [[cell for cell in column if isinstance(cell, str)] for _, column in some.select_dtypes(["object", "string"]).items()]
+        notation = columns.Notation(_find_decimal(cells, thousands), thousands)
+        facts |= {"decimal sign": columns.THOUSANDS[","]} if notation.decimal == "," else {}
     frame, more = _name_columns(frame)
     frame, kinds = columns.typed(frame, dates, notation)
     return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation)
@@ -170,7 +177,7 @@ def _text(
         delimiter = _find_delimiter(sample)
     decimal, thousands = wanted
     if decimal == "auto":
-        decimal = {",": ".", ".": ","}.get(thousands) or _find_decimal(sample, delimiter, thousands)
+        decimal = {",": ".", ".": ","}.get(thousands) or _find_decimal(_cells(sample, delimiter), thousands)
     if decimal == thousands:
         raise UserError("The decimal sign and the sign between thousands can't be the same.")
     first = next(csv.reader(sample[:1], delimiter=delimiter), [])
@@ -216,7 +223,7 @@ def _text(
         "encoding": encoding,
         "delimiter": DELIMITERS.get(delimiter, delimiter),
         "decimal sign": columns.THOUSANDS[decimal],
-        "thousands": columns.THOUSANDS[_find_thousands(before, delimiter, decimal) if thousands == "auto" else thousands],
+        "thousands": columns.THOUSANDS[_find_thousands(_cells(before, delimiter), decimal) if thousands == "auto" else thousands],
     }
     return frame, facts, notes, columns.Notation(decimal, thousands)
 
@@ -267,23 +274,34 @@ def _find_delimiter(lines: list[str]) -> str:
     return best if score(best)[0] > 0 else ","
 
 
-def _find_decimal(lines: list[str], delimiter: str, thousands: str) -> str:
-    """Whether 1,5 or 1.5 is meant, from the cells themselves; 1,234 counts as thousands if a comma may stand between them."""
+def _find_decimal(cells: list[list[str]], thousands: str) -> str:
+    """Whether 1,5 or 1.5 is meant, from the cells of each column.
+
+    1,234 counts as thousands if a comma may stand between them; 1.234 only where that is the sole way to read the column: 1.234.567
+    is in it, or beside 1.234 and its like there are only whole numbers below 1000, as there are where each thousand has its point.
+    """
     comma = point = 0
     groups = thousands in {"auto", ","}
-    for row in csv.reader(lines[1:200], delimiter=delimiter):
-        for cell in (re.sub(r"(?<=\d) (?=\d{3}\b)", "", part.strip()) for part in row):
+    for column in cells:
+        column = [re.sub(r"(?<=\d) (?=\d{3}\b)", "", cell.strip()) for cell in column]
+        pointed = [cell for cell in column if "." in cell and re.fullmatch(r"[-+]?[\d.]+", cell)]
+        if thousands in {"auto", "."} and pointed and all(re.fullmatch(r"[-+]?[1-9]\d{0,2}(\.\d{3})+", cell) for cell in pointed):
+            whole = [len(cell.lstrip("-+")) for cell in column if re.fullmatch(r"[-+]?\d+", cell)]
+            if max(whole, default=0) == 3 or any(cell.count(".") > 1 for cell in pointed):
+                comma += len(pointed)
+                continue
+        for cell in column:
             grouped = groups and bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})+", cell))
             comma += bool(re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d+|[-+]?\d+,\d+", cell)) and not grouped
             point += bool(re.fullmatch(r"[-+]?\d{1,3}(,\d{3})*\.\d+|[-+]?\d+\.\d+", cell)) or grouped
     return "," if comma > point else "."
 
 
-def _find_thousands(lines: list[str], delimiter: str, decimal: str) -> str:
+def _find_thousands(cells: list[list[str]], decimal: str) -> str:
     """What stands between thousands, from the cells themselves."""
     found: Counter[str] = Counter()
-    for row in csv.reader(lines[1:200], delimiter=delimiter):
-        for cell in row:
+    for column in cells:
+        for cell in column:
             match = re.fullmatch(rf"\D{{0,3}}\d{{1,3}}([,.'’ \u00a0\u202f])\d{{3}}(\1\d{{3}})*(\{decimal}\d+)?\D{{0,2}}", cell.strip())
             if match and match[1] != decimal:
                 found[{"’": "'", "\u00a0": " ", "\u202f": " "}.get(match[1], match[1])] += 1
@@ -291,7 +309,21 @@ def _find_thousands(lines: list[str], delimiter: str, decimal: str) -> str:
 
 
 def _some_lines(text: str) -> list[str]:
-    return [line for line in text[:200_000].split("\n")[:400] if line.strip()]
+    """The first lines, and some from all over the rest: numbers may grow a sign later on."""
+    first = text[:200_000].split("\n")[:HEAD]
+    rest = text[sum(map(len, first)) + len(first) :]
+    far = len(rest) // SAMPLE
+    if far < 1000:
+        later = rest.split("\n")[1 :: rest.count("\n") // (10 * SAMPLE) + 1]
+    else:  # whole lines only
+        later = [line for n in range(SAMPLE) for line in rest[n * far : n * far + 20_000].split("\n")[1:-1][:1]]
+    return [line for line in [*first, *later] if line.strip()]
+
+
+def _cells(lines: list[str], delimiter: str) -> list[list[str]]:
+    """The cells of some lines, column by column."""
+    rows = csv.reader([*lines[1:SAMPLE], *lines[SAMPLE:HEAD:4], *lines[HEAD:]], delimiter=delimiter)
+    return [list(column) for column in itertools.zip_longest(*rows, fillvalue="")]
 
 
 def _is_value(cell: str) -> bool:

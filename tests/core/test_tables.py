@@ -428,5 +428,28 @@ def test_a_column_that_begins_with_numbers_is_not_called_nearly_all_numbers():
 def test_numbers_kept_as_text_in_excel_are_read_in_the_chosen_notation():
     out = io.BytesIO()
     pd.DataFrame({"day": MONTHS, "x": [1.25 if n % 2 else "1.000,5" for n in range(40)]}).to_excel(out, index=False)
-    assert tables.parse(out.getvalue()).numbers() == []
-    assert tables.parse(out.getvalue(), decimal=",").frame["x"].iloc[:2].tolist() == [1000.5, 1.25]
+    assert tables.parse(out.getvalue(), decimal=".").numbers() == []
+    for decimal in ("auto", ","):
+        table = tables.parse(out.getvalue(), decimal=decimal)
+        assert table.frame["x"].iloc[:2].tolist() == [1000.5, 1.25]
+    assert tables.parse(out.getvalue()).facts["decimal sign"] == "comma"
+
+
+@pytest.mark.parametrize(
+    ("cells", "last"),
+    [
+        ([*map(str, range(900, 1000)), *(f"1.{n:03d}" for n in range(200))], 1199.0),  # grows past a thousand
+        ([f"1.{n:03d}.000" for n in range(100, 200)], 1199000.0),
+        ([*map(str, range(300)), *(["7"] * 400), "1.250"], 1250.0),  # late
+        ([*map(str, range(500)), *(["7"] * 400), "3,1"], 3.1),
+        ([*map(str, range(500, 1000)), *(["7"] * 400), "12,345"], 12345.0),
+        ([f"1.{n:03d}" for n in range(100, 300)], 1.299),  # a decimal sign: nothing speaks against it
+        ([*(f"0.{n:03d}" for n in range(100, 300)), "100"], 100.0),
+        ([*(f"1.{n:03d}" for n in range(100, 300)), "100", "2.5"], 2.5),
+        ([*(f"1.{n:03d}" for n in range(100, 300)), "2500"], 2500.0),  # a thousand without its sign
+        ([*(f"1.{n:03d}" for n in range(100, 300)), "2"], 2.0),  # no number near a thousand
+    ],
+)
+def test_a_point_between_thousands_is_told_from_a_decimal_one(cells, last):
+    table = tables.parse("\n".join(["day;x", *(f"{n};{cell}" for n, cell in enumerate(cells))]).encode(), delimiter=";")
+    assert table.frame["x"].iloc[-1] == pytest.approx(last) and table.numbers() == ["day", "x"]
