@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from core.errors import UserError
 from core.stamps import MISSING, read_times
 
 THOUSANDS = {",": "comma", ".": "point", " ": "space", "'": "apostrophe", "none": "none"}  # what may stand between thousands
@@ -48,7 +49,11 @@ def typed(frame: pd.DataFrame, dates: str, notation: Notation) -> tuple[pd.DataF
         first = name == frame.columns[0] and column.is_unique and column.is_monotonic_increasing
         likely = bool(_TIME_NAMES.search(name)) or first
         numeric = pd.api.types.is_numeric_dtype(column)
-        if not numeric and (parsed := read_times(column, dates, likely)) is not None:
+        try:
+            parsed = None if numeric else read_times(column, dates, likely)
+        except UserError:  # its stamps can't be read together: said where it is chosen as the time
+            parsed = None
+        if parsed is not None:
             columns[name], dated = parsed[0], True
             facts.setdefault("date format", parsed[1])
             continue

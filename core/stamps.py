@@ -59,6 +59,7 @@ DATE_FORMATS = (
     "unix seconds",
     "unix milliseconds",
 )
+MOSTLY = 0.8  # share of a column's cells that are dates, from which the others count as mistakes
 _SWAPPED = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y"}
 _PLACE = r" ?\[?([A-Z][A-Za-z_]+/[A-Za-z_/-]+)\]?$"  # Europe/Berlin, also behind an offset
 _ZONES = {  # how zones are written that ISO 8601 does not know, behind a time of day -> as it writes them, one after the other
@@ -111,6 +112,30 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
             words += f", by the local clock of {place[1]}"
         return times, style + words
     return None
+
+
+def nearly_times(column: pd.Series) -> pd.Series | None:
+    """A column of text most of whose cells are dates of one format, as points in time: NaT for the others. None if it is no such column."""
+    text = column.astype("string").str.strip()
+    text = text.mask(text.isin(MISSING))
+    filled = text.dropna()
+    probe = filled.iloc[:: max(1, len(filled) // 100)]
+    written = [style for style in DATE_FORMATS if style == "ISO 8601" or ("%" in style and re.sub("%.", "", style))]  # no mere digits
+    best = max(written, key=lambda style: _some_times(probe, style).notna().sum())
+    if _some_times(probe, best).notna().sum() < MOSTLY * len(probe) or not len(probe):
+        return None
+    times = _some_times(text, best)
+    return times if times.notna().sum() >= MOSTLY * len(filled) else None
+
+
+def _some_times(text: pd.Series, style: str) -> pd.Series:
+    """Those cells that are of a date format, by UTC if they have a zone; NaT for the others."""
+    iso = style == "ISO 8601"
+    text = text.where(text.str.match(r"\d{4}-\d{2}").fillna(False)) if iso else text
+    try:
+        return pd.to_datetime(text, format="ISO8601" if iso else style, errors="coerce", utc=iso).dt.tz_localize(None)
+    except (ValueError, OverflowError, TypeError):
+        return pd.Series(pd.NaT, index=text.index)
 
 
 def _could_be(cell: str, style: str) -> bool:
@@ -188,14 +213,15 @@ def _zone_words(filled: pd.Series, times: pd.Series) -> str:
 
 
 def _zoned(text: pd.Series, filled: pd.Series) -> pd.Series:
-    """Stamps with UTC offsets: with theirs, if it is one; else in UTC, or on the local clock where only that is regular (days)."""
+    """Stamps with UTC offsets: with theirs, if it is one; else in UTC, or on the local clock where only that is regular (days, months)."""
     offsets = _offsets(filled)
     times = pd.to_datetime(text, format="ISO8601", utc=True)
     if len(offsets) == 1 and offsets[0] != "+00:00":
         return times.dt.tz_convert(f"UTC{offsets[0]}")
     if len(offsets) > 1:
         local = pd.to_datetime(text.str.replace(r"([+-]\d{2}:?\d{2}|Z)$", "", regex=True), format="ISO8601")
-        if _unsteady(local) < _unsteady(times) and not local.dropna().duplicated().any():
+        midnights = bool((local.dropna() == local.dropna().dt.normalize()).all())  # months are uneven in UTC as on the local clock
+        if (midnights or _unsteady(local) < _unsteady(times)) and not local.dropna().duplicated().any():
             return local
     return times
 

@@ -20,7 +20,7 @@ from core.errors import UserError
 from core.forecasting import steps
 from core.forecasting.data import Series, step_name, usual_season
 from core.runs import uploads
-from core.stamps import read_times
+from core.stamps import nearly_times, read_times
 
 ROWS = "row numbers"  # choice of a time column: none, count the rows
 MAX_TARGETS, MAX_COVARIATES = 8, 16
@@ -73,7 +73,7 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         return Findings(time, targets, "row", problems=tuple(problems))
     lost = int(stamps.isna().sum())
     if lost:
-        problems.append(("drop", f"{_count(lost, 'row')} without a time stamp: left out."))
+        problems.append(("drop", f"{_count(lost, 'row')} without a time stamp{_first_without(table.frame[time], stamps)}: left out."))
     index = pd.DatetimeIndex(stamps.dropna())
     for stamp in (index.min(), index.max()):
         if not 1678 <= stamp.year <= 2261:
@@ -141,18 +141,39 @@ def _time_column(table: tables.Table, choices: Choices) -> str:
             raise UserError(f"There is no column '{choices.time}' in this file.")
         return choices.time
     if not times:
-        raise UserError(f"No column holds dates, as far as can be told. Choose one as the time, or '{ROWS}' if the rows are evenly spaced.")
+        mixed: UserError | None = None
+        for name in (str(name) for name in table.frame if table.frame[name].dtype == object):
+            try:
+                if _dates(table, name) is not None:
+                    return name
+            except UserError as error:
+                mixed = mixed or error
+        none = f"No column holds dates, as far as can be told. Choose one as the time, or '{ROWS}' if the rows are evenly spaced."
+        raise mixed or UserError(none)
     return times[0]
 
 
+def _first_without(column: pd.Series, stamps: pd.Series) -> str:
+    """Which cell could not be read as a time, for people; "" if all that have none are empty."""
+    bad = np.flatnonzero((stamps.isna() & column.notna()).to_numpy())
+    return f" (first: row {bad[0] + 1:,}, '{str(column.iloc[bad[0]]).strip()[:40]}')" if len(bad) else ""
+
+
 def _stamps(table: tables.Table, name: str) -> pd.Series:
-    """A column as points in time, also one that was taken for numbers or text. Raises `UserError`."""
-    if name in table.times():
-        return table.frame[name]
-    read = read_times(table.frame[name])
-    if read is None:
+    """A column as points in time, also one that was taken for numbers or text; NaT for what is none. Raises `UserError`."""
+    found = table.frame[name] if name in table.times() else _dates(table, name)
+    if found is None:
         raise UserError(f"Column '{name}' does not hold dates that can be read. Choose another, or '{ROWS}'.")
-    return read[0]
+    return found
+
+
+def _dates(table: tables.Table, name: str) -> pd.Series | None:
+    """A column that was not taken for times, as such, or None if it holds none. Raises `UserError` for stamps that don't go together."""
+    try:
+        read = read_times(table.frame[name])
+    except UserError as error:
+        raise UserError(f"Column '{name}': {error} Choose another time, or '{ROWS}'.") from None
+    return read[0] if read else nearly_times(table.frame[name])
 
 
 def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...]:

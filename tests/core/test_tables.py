@@ -145,6 +145,40 @@ def test_only_some_stamps_with_a_zone_are_said():
         read("t,x\n" + "\n".join(rows))
 
 
+def test_a_mixed_column_that_nobody_needs_stops_nothing():
+    rows = [f"{t:%Y-%m-%d},{n},{t:%Y-%m-%d %H:%M}{'+09' if n % 2 else ''}" for n, t in enumerate(MONTHS)]
+    table, series = read("day,x,updated\n" + "\n".join(rows))
+    assert table.times() == ["day"] and series.targets == ("x",)
+    with pytest.raises(UserError, match="Column 'updated': Some time stamps carry a time zone"):
+        tidy.examine(table, tidy.Choices(time="updated"))
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_months_of_a_place_with_summer_time_stay_where_they_are(zone):
+    months = pd.date_range("2010-01-01", periods=150, freq="MS", tz=zone)
+    table, series = read("t,x\n" + "\n".join(f"{t.isoformat()},{n}" for n, t in enumerate(months)))
+    assert series.step == "MS" and str(series.frame.index[0]) == "2010-01-01 00:00:00" and series.length == 150
+    assert "taken by the local clock" in table.facts["date format"]
+
+
+@pytest.mark.parametrize(("style", "bad"), [("%Y-%m-%d", "2022-02-30"), ("%d.%m.%Y", "Total"), ("%b %d, %Y", "31 of May")])
+@pytest.mark.parametrize("time", ["auto", "day"])
+def test_a_cell_that_is_no_date_is_named_and_left_out(style, bad, time):
+    cells = [f"{t:{style}}" for t in MONTHS]
+    cells[7] = bad
+    table = tables.parse(("day;x\n" + "\n".join(f"{cell};{n}" for n, cell in enumerate(cells))).encode())
+    found = tidy.examine(table, tidy.Choices(time=time))
+    assert found.time == "day" and ("drop", f"1 row without a time stamp (first: row 8, '{bad}'): left out.") in found.problems
+    series = tidy.tidy(table, tidy.Choices(time=time), "x")
+    assert series.length == len(MONTHS) and series.frame.index[0] == MONTHS[0]  # the gap is filled like any other
+
+
+def test_numbers_with_a_sum_below_are_no_dates():
+    rows = "\n".join(f"word,{1900 + n}" for n in range(30)) + "\nword,Total"
+    with pytest.raises(UserError, match="No column holds dates"):
+        read("a,b\n" + rows)
+
+
 def test_numbers_are_no_years_because_of_their_name():
     table, series = read(csv(values=range(1600, 1640), header=("date", "monthly_sales")))
     assert table.times() == ["date"] and series.targets == ("monthly_sales",)
