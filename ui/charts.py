@@ -6,6 +6,7 @@ checking, too much for what is drawn once a second for every visitor; finished f
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -29,12 +30,17 @@ BAND = "rgba(46, 134, 222, 0.22)"
 TITLE = {"font": {"size": 15}, "x": 0, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 10}}
 
 
+def as_text(words: object) -> str:
+    """Words for a chart as they are: Plotly would read tags in what a visitor named."""
+    return html.escape(str(words), quote=False)
+
+
 def figure(*, title: str = "", height: int = 320, top: int = 0, **layout: object) -> Chart:
     """An empty chart with the house's margins: legend below, where it may wrap on a phone; one hover line for all curves."""
     return {
         "data": [],
         "layout": {
-            "title": TITLE | {"text": title},
+            "title": TITLE | {"text": as_text(title)},
             "height": height,
             "margin": {"l": 8, "r": 8, "t": top or (44 if title else 12), "b": 8},
             "legend": {"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "xanchor": "left"},
@@ -50,7 +56,7 @@ def figure(*, title: str = "", height: int = 320, top: int = 0, **layout: object
 
 def axis(chart: Chart, name: str, *, title: str = "", **facts: object) -> None:
     """Set facts of an axis ("xaxis", "yaxis", "yaxis2", ...)."""
-    facts = ({"title": {"text": title}} if title else {}) | facts
+    facts = ({"title": {"text": as_text(title)}} if title else {}) | facts
     chart["layout"][name] = chart["layout"].get(name, {"automargin": True}) | facts
 
 
@@ -59,7 +65,7 @@ def add_line(chart: Chart, x: Axis, y: np.ndarray, name: str, *, color: str | No
     line: dict[str, object] = {"dash": dash, "width": 2}
     if color:
         line["color"] = color
-    trace = {"type": "scatter", "mode": "lines", "x": x, "y": np.asarray(y, np.float32), "name": name, "line": line}
+    trace = {"type": "scatter", "mode": "lines", "x": x, "y": np.asarray(y, np.float32), "name": as_text(name), "line": line}
     chart["data"].append(trace | more)
 
 

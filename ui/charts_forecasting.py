@@ -26,6 +26,8 @@ def series_chart(times: pd.Index, values: np.ndarray, names: Sequence[str], *, p
         add_line(chart, times[keep], values[keep, n], name, color=QUIET if len(names) == 1 else None)
     if parts:
         train, validation, length = parts
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        axis(chart, "yaxis", range=[low - 0.05 * (high - low), high + 0.25 * (high - low)])  # with room for the words above the curve
         add_region(chart, times[train], times[validation - 1], "validation", color="#E69F00")
         add_region(chart, times[validation], times[length - 1], "test", color="#CC79A7", row=1)
     return chart

@@ -156,7 +156,7 @@ def _reading_choices(upload_id: str, before: Choices) -> Choices:
 
 def _facts(profile: dict[str, Any]) -> None:
     facts = " · ".join(f"{name}: **{plain(value)}**" for name, value in profile["facts"].items())
-    st.caption(f"{facts} · {profile['rows']:,} rows, {len(profile['columns'])} columns")
+    st.caption(f"{facts} · {tidy.count(profile['rows'], 'row')}, {tidy.count(len(profile['columns']), 'column')}")
     with st.expander("The first rows, as they were read", icon=":material/table:"):
         st.dataframe(explain.harmless(profile["head"]), hide_index=True, alt="The first rows of the uploaded table")
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.forecasting import scores
 from core.forecasting.data import Series
+from core.forecasting.tidy import count
 from core.runs import store
 from core.runs.metrics import Curve
 from ui import charts, charts_forecasting
@@ -141,9 +142,9 @@ def verdict(run: store.Run) -> None:
     }
     st.dataframe(table.dropna(axis=1, how="all"), column_config=columns, alt="Scores of the network and every simple forecast, best first")
     many = len(result["origins"])
-    apart = f", {result['origins'][1] - result['origins'][0]:,} steps apart" if many > 1 else ""
+    apart = f", {count(result['origins'][1] - result['origins'][0], 'step')} apart" if many > 1 else ""
     st.caption(
-        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part{apart}, {len(forecasts['network'])} steps each. "
+        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part{apart}, {count(len(forecasts['network']), 'step')} each. "
         "Every forecaster knew only what came before each of them."
     )
     names = list(table.dropna(axis=1, how="all").columns)

@@ -269,6 +269,14 @@ def _filters_off(run: store.Run, stamp: str, layers: Layers) -> None:
     with right:
         chart = charts.figure(title="Accuracy by class", height=260, uirevision=run.id)
         for key, title, color in (("whole", "all maps", charts.QUIET), ("without", "without them", charts.RIVAL)):
-            chart["data"].append({"type": "bar", "x": list(found["classes"]), "y": found[key], "name": title, "marker": {"color": color}})
+            chart["data"].append(
+                {
+                    "type": "bar",
+                    "x": [charts.as_text(name) for name in found["classes"]],
+                    "y": found[key],
+                    "name": title,
+                    "marker": {"color": color},
+                }
+            )
         charts.axis(chart, "xaxis", type="category")
         live_plot(chart, key=f"off_{run.id}")

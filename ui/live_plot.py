@@ -34,6 +34,8 @@ function load() {
   return Promise.resolve(get('static/js/BUNDLE')).catch(() => {}).then(() => get('component/PACKAGE/plotly.min.js'));
 }
 
+const words = html => new DOMParser().parseFromString(html, 'text/html').documentElement.textContent;
+
 function template(element) {                             // Streamlit's theme as a Plotly template
   const css = getComputedStyle(element), value = name => css.getPropertyValue('--st-' + name).trim();
   const colors = name => value('chart-' + name + '-colors').split(',');
@@ -69,7 +71,7 @@ export default function ({ parentElement, data }) {      // called at mount, for
     const at = film ? plot.beat++ % figures.length : last, figure = figures[at];
     Plotly.react(plot.div, figure.data, { uirevision: true, ...figure.layout, template: template(parentElement), autosize: true },
       { displaylogo: false });
-    Object.assign(plot.div, { role: 'figure', ariaLabel: figure.layout.title?.text ?? '' });
+    Object.assign(plot.div, { role: 'figure', ariaLabel: words(figure.layout.title?.text ?? '') });
     plot.div.dataset.updates = ++plot.updates;           // for tests
     if (film) plot.later = setTimeout(draw, at === last ? REST : BEAT);
   };

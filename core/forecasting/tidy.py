@@ -66,14 +66,14 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
     for name in targets:
         infinite = int(np.isinf(frame[name].to_numpy()).sum())
         if infinite:
-            problems.append(("missing", f"{_count(infinite, 'infinite value')} in '{name}': treated as missing."))
+            problems.append(("missing", f"{count(infinite, 'infinite value')} in '{name}': treated as missing."))
         if missing[name]:
-            problems.append(("missing", f"{_count(missing[name], 'missing value')} in '{name}'."))
+            problems.append(("missing", f"{count(missing[name], 'missing value')} in '{name}'."))
     if stamps is None:
         return Findings(time, targets, "row", problems=tuple(problems))
     lost = int(stamps.isna().sum())
     if lost:
-        problems.append(("drop", f"{_count(lost, 'row')} without a time stamp{_first_without(table.frame[time], stamps)}: left out."))
+        problems.append(("drop", f"{count(lost, 'row')} without a time stamp{_first_without(table.frame[time], stamps)}: left out."))
     index = pd.DatetimeIndex(stamps.dropna())
     for stamp in (index.min(), index.max()):
         if not 1678 <= stamp.year <= 2261:
@@ -85,7 +85,7 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         problems.append(
             (
                 "duplicates",
-                f"{_count(twice, 'row')} with a time stamp that was there before (first: {steps.stamp(index[index.duplicated()][0])}).",
+                f"{count(twice, 'row')} with a time stamp that was there before (first: {steps.stamp(index[index.duplicated()][0])}).",
             )
         )
     step, regular = steps.find_step(index.unique().sort_values())
@@ -97,7 +97,7 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
     sorted_index = index.unique().sort_values()
     gaps = steps.gaps(sorted_index if regular else steps.into_steps(sorted_index, step), step)
     if len(gaps):
-        problems.append(("missing", f"{_count(len(gaps), step_name(step))} missing between the rows (first: {steps.stamp(gaps[0])})."))
+        problems.append(("missing", f"{count(len(gaps), step_name(step))} missing between the rows (first: {steps.stamp(gaps[0])})."))
     return Findings(time, targets, step, not regular, tuple(problems))
 
 
@@ -216,7 +216,7 @@ def _regular(frame: pd.DataFrame, found: Findings, choices: Choices) -> tuple[pd
         before = len(frame)
         groups = frame.groupby(level=0)
         frame = groups.sum(min_count=1) if choices.duplicates == "sum" else getattr(groups, choices.duplicates)()
-        notes.append(f"{_count(before - len(frame), 'row')} with a repeated time stamp: merged by {choices.duplicates}.")
+        notes.append(f"{count(before - len(frame), 'row')} with a repeated time stamp: merged by {choices.duplicates}.")
     index = pd.DatetimeIndex(frame.index)
     if found.irregular:
         steps.gaps(index, found.step)
@@ -244,13 +244,13 @@ def _fill(
     ahead = bool(covariates) and len(after) > 0 and bool(after.all(axis=None))
     notes = []
     if first:
-        notes.append(f"{_count(int(first), 'row')} before the first complete value: left out.")
+        notes.append(f"{count(int(first), 'row')} before the first complete value: left out.")
     if not ahead and last + 1 < len(frame):
-        notes.append(f"{_count(len(frame) - int(last) - 1, 'row')} after the last complete value: left out.")
+        notes.append(f"{count(len(frame) - int(last) - 1, 'row')} after the last complete value: left out.")
     if covariates:
         names = ", ".join(f"'{name}'" for name in covariates)
         if ahead:
-            notes.append(f"{names}: known for {_count(len(after), 'step')} after the end; then those of the last season are taken again.")
+            notes.append(f"{names}: known for {count(len(after), 'step')} after the end; then those of the last season are taken again.")
         elif after.any(axis=None):
             notes.append(f"Some values of {names} after the end are missing, so none are used: those of the last season are taken again.")
         else:
@@ -261,16 +261,17 @@ def _fill(
     if not holes:
         return frame.copy(), notes, ()
     if choices.missing == "drop":
-        notes.append(f"{_count(holes, 'step')} with missing values: dropped, and the rest counted row by row, without dates.")
+        notes.append(f"{count(holes, 'step')} with missing values: dropped, and the rest counted row by row, without dates.")
         return pd.concat([inside.dropna(), frame.iloc[last - first + 1 :]]), notes, None
     filled = inside.ffill() if choices.missing == "previous" else inside.interpolate("linear")
     how = "the value before them" if choices.missing == "previous" else "straight lines between their neighbours"
-    notes.append(f"{_count(holes, 'step')} with missing values: filled by {how}.")
+    notes.append(f"{count(holes, 'step')} with missing values: filled by {how}.")
     gaps = tuple(np.flatnonzero(inside[list(targets)].isna().any(axis=1)).tolist())
     return pd.concat([filled.bfill(), frame.iloc[last - first + 1 :]]), notes, gaps
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """So many of something, for people."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -92,6 +92,19 @@ def test_every_chart_is_valid_plotly(chart):
     assert len(checked.data) == len(chart["data"])
 
 
+def test_what_a_visitor_named_is_no_markup_in_a_chart():
+    chart = charts.compare_chart({"<b>x</b> & y": CURVE}, title="<i>z</i>")
+    charts.axis(chart, "xaxis", title="a<br>b")
+    assert [chart["data"][0]["name"], chart["layout"]["title"]["text"]] == ["&lt;b&gt;x&lt;/b&gt; &amp; y", "&lt;i&gt;z&lt;/i&gt;"]
+    assert chart["layout"]["xaxis"]["title"]["text"] == "a&lt;br&gt;b"
+
+
+def test_greys_are_told_apart_by_their_dashes():
+    errors = {name: np.array([1.0, 2.0]) for name in ("network", "ets", "theta", "drift", "last", "naive")}
+    chart = charts_forecasting.by_step_chart(errors, {name: name for name in errors}, best="ets", measure="MAE")
+    assert len({(trace["line"]["color"], trace["line"]["dash"]) for trace in chart["data"]}) == len(errors)
+
+
 def test_long_curves_are_thinned_and_small_numbers_sent():
     chart = charts.loss_chart({"train/loss": CURVE}, groups={"train/loss": "training"}, title="t")
     trace = chart["data"][0]
