@@ -142,9 +142,10 @@ def verdict(run: store.Run) -> None:
     }
     st.dataframe(table.dropna(axis=1, how="all"), column_config=columns, alt="Scores of the network and every simple forecast, best first")
     many = len(result["origins"])
+    each = count(len(forecasts["network"]), "step")
     apart = f", {count(result['origins'][1] - result['origins'][0], 'step')} apart" if many > 1 else ""
     st.caption(
-        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part{apart}, {count(len(forecasts['network']), 'step')} each. "
+        f"Scored over {many} starting point{'s' if many > 1 else ''} in the test part{apart}, {each} each. "
         "Every forecaster knew only what came before each of them."
     )
     names = list(table.dropna(axis=1, how="all").columns)

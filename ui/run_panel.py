@@ -148,8 +148,10 @@ def _words(run: store.Run) -> None:
     """Progress in words: step, time left, place in the queue."""
     step = max([run.step, *(int(steps[-1]) for steps, _ in reader(run.id).read().values() if len(steps))])
     if run.status == "queued":
-        ahead = get_engine().place(run.id)
-        st.caption(f"{ahead} run{'' if ahead == 1 else 's'} ahead of yours." if ahead else "Starting …")
+        engine = get_engine()
+        ahead = engine.place(run.id)
+        held = f" One stands paused: it makes room after {control.patience() / 60:.2g} minutes." if engine.held_up(run) else ""
+        st.caption(f"{ahead} run{'' if ahead == 1 else 's'} ahead of yours.{held}" if ahead else "Starting …")
         return
     if run.total:
         st.caption(f"Step {step:,} of at most {run.total:,}{_time_left(run, step)}")
@@ -192,7 +194,9 @@ def _controls(run: store.Run, key: str, plain_wish: dict[str, Any]) -> None:
         if paused:
             st.button("Resume", key=f"{key}_go", icon=":material/play_arrow:", on_click=ask, kwargs={"state": "running", **plain_wish})
         else:
-            st.button("Pause", key=f"{key}_pause", icon=":material/pause:", on_click=ask, kwargs={"state": "paused"}, disabled=not started)
+            help = f"While others wait, a paused run makes room after {control.patience() / 60:.2g} minutes; Resume goes on where it stood."
+            wish = {"state": "paused"}
+            st.button("Pause", key=f"{key}_pause", icon=":material/pause:", help=help, on_click=ask, kwargs=wish, disabled=not started)
         st.button(
             "Step",
             key=f"{key}_step",

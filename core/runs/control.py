@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from core.runs.files import disk_full, write_last_words, write_whole
 
 LOOK_EVERY = 0.2  # s between two looks while running
 LOOK_PAUSED = 0.05  # s, while paused or waiting in slow motion
+LOOK_ROUND = 2.0  # s between two looks at whether others wait
+PATIENCE = 300.0  # s that a run may stand paused while others wait: it holds a worker (`MANABI_PAUSE_SECONDS`)
 
 
 def ask(folder: Path, **wanted: Any) -> None:
@@ -47,6 +50,11 @@ def wanted(folder: Path) -> dict[str, Any]:
         return {"state": "running", "speed": 0.0, "settings": {}}
 
 
+def patience() -> float:
+    """Seconds that a run may stand paused while others wait."""
+    return float(os.environ.get("MANABI_PAUSE_SECONDS", PATIENCE))
+
+
 def reset(folder: Path) -> None:
     """Forget old wishes before a run starts or resumes, or it would obey the last `stopped`."""
     (folder / "control.json").unlink(missing_ok=True)
@@ -55,11 +63,15 @@ def reset(folder: Path) -> None:
 class Control:
     """The worker's side. `wait()` goes before each step: it blocks while paused and says False to stop."""
 
-    def __init__(self, folder: Path, on_pause: Any = lambda paused: None, seconds: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, on_pause: Any = lambda paused: None, seconds: float = 0.0, crowded: Callable[[], bool] = lambda: False
+    ) -> None:
         self.path = folder / "control.json"
         self.deadline = time.monotonic() + seconds if seconds else 0.0  # a demo's cap: pauses count too
         self.out_of_time = False
         self.on_pause = on_pause  # called with True when a pause begins, with False when it ends
+        self.crowded = crowded  # whether others wait for this worker
+        self.made_room = False
         self.state, self.speed, self.steps = "running", 0.0, 0
         self.settings: dict[str, Any] = {}
         self.changed = False  # settings changed since the loop last took them
@@ -74,9 +86,14 @@ class Control:
         if self.state == "paused" and not self.steps:
             self._resting = True
             self.on_pause(True)
+            due = time.monotonic() + patience()
             while self.state == "paused" and not self.steps:
                 time.sleep(LOOK_PAUSED)
                 self._look()
+                if self.state == "paused" and time.monotonic() > due:
+                    due = time.monotonic() + LOOK_ROUND
+                    if self.crowded():
+                        self.state, self.made_room = "stopped", True
         if self._resting and self.state == "running":  # also where Resume came during a single step
             self._resting = False
             self.on_pause(False)

@@ -281,6 +281,12 @@ class Engine:
         with self.lock:
             return self.waiting.index(run_id) + len(self.running) if run_id in self.waiting else 0
 
+    def held_up(self, waits: store.Run) -> bool:
+        """Whether a waiting run waits for one that another visitor has paused."""
+        with self.lock:
+            ahead = [store.read(run_id) for run_id in self.running]
+        return any(run.status == "paused" and run.owner != waits.owner for run in ahead)
+
     def ask(self, run_id: str, **wanted: Any) -> None:
         """Pause, resume, step, stop or change a live setting: see `control.ask`. A waiting run is stopped at once."""
         with self.lock:

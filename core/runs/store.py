@@ -22,6 +22,7 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -227,6 +228,16 @@ def _own(run_id: str) -> Path:
 def all_ids() -> list[str]:
     """Ids of all run folders: for retention and status checks, never for a page."""
     return [path.name for path in root().iterdir() if _ID.fullmatch(path.name) and (path / "run.json").is_file()]
+
+
+def others_wait(mine: Run) -> bool:
+    """Whether a run of another visitor waits for a worker of the same engine."""
+    for run_id in all_ids():
+        with suppress(UnknownRun):
+            run = read(run_id)
+            if run.status == "queued" and run.engine == mine.engine and run.owner != mine.owner:
+                return True
+    return False
 
 
 def result(run_id: str) -> dict[str, Any] | None:

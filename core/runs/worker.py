@@ -221,7 +221,7 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
         _note_progress(run.id, recorder, status="paused" if paused else "running")
 
     left = max(1.0, run.max_seconds - run.seconds) if run.max_seconds else 0.0
-    wishes = control.Control(path, on_pause, left)
+    wishes = control.Control(path, on_pause, left, crowded=lambda: store.others_wait(run))
     loop = part.train(config, data, device=target, resume=resume)
     try:
         return _drive(run, loop, wishes, recorder)
@@ -260,6 +260,8 @@ def _drive(
             recorder.everything()
             return "stopped", f"This demo trains at most {run.max_steps:,} steps a run."
     recorder.everything()
+    if wishes.made_room:
+        return "stopped", f"It stood paused for {control.patience() / 60:.2g} minutes while others waited, so it made room. Resume goes on."
     return "stopped", f"This demo trains at most {run.max_seconds:g} seconds a run." if wishes.out_of_time else ""
 
 

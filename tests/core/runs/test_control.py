@@ -75,6 +75,17 @@ def test_a_demo_run_that_is_paused_ends_when_its_time_is_up(tmp_path):
     assert wishes.wait() is False and wishes.out_of_time
 
 
+def test_a_paused_run_makes_room_when_others_wait_and_its_time_is_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("MANABI_PAUSE_SECONDS", "0.3")
+    monkeypatch.setattr(control, "LOOK_ROUND", 0.1)
+    control.ask(tmp_path, state="paused")
+    crowd = iter([False, False, True])  # at first nobody waits
+    wishes = control.Control(tmp_path, crowded=lambda: next(crowd))
+    began = time.monotonic()
+    assert wishes.wait() is False and wishes.made_room and not wishes.out_of_time
+    assert time.monotonic() - began > 0.3 and next(crowd, "all asked") == "all asked"
+
+
 def test_live_settings_arrive_once_and_add_up(tmp_path):
     wishes = control.Control(tmp_path)
     control.ask(tmp_path, settings={"learning_rate": 0.1})

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -15,6 +16,7 @@ from core.forecasting.data import builtin
 from core.runs import control, store
 from core.runs.engine import Engine, host_alive
 
+SHORT = ForecastingConfig(window=24, horizon=12, hidden_size=4, steps=10, refit=False)
 LONG = ForecastingConfig(window=24, horizon=12, hidden_size=8, steps=20_000, patience=1000, refit=False)
 
 
@@ -270,6 +272,28 @@ def test_a_worker_that_does_not_answer_is_killed(own_engine, waiting):
     assert own_engine.call("core.forecasting.predict", "forecast", run_id=weekly)["quantiles"]
     again = begin(own_engine, few)
     assert waiting(lambda: own_engine.look(again).status == "finished")
+
+
+def test_a_run_that_stands_paused_makes_room_for_another_visitor_and_can_go_on(fresh_runs, waiting, monkeypatch):
+    monkeypatch.setenv("MANABI_PAUSE_SECONDS", "1")
+    engine = Engine()
+    try:
+        first = begin(engine)
+        running(engine, first, waiting)
+        engine.ask(first, state="paused")
+        waiting(lambda: engine.look(first).status == "paused")
+        mine = begin(engine, SHORT)
+        time.sleep(4)
+        assert engine.look(first).status == "paused" and not engine.held_up(store.read(mine))  # who pauses may let himself wait
+        other = begin(engine, SHORT, visitor="another")
+        assert engine.held_up(store.read(other))
+        run = waiting(lambda: (r := engine.look(first)).settled and r)
+        assert run.status == "stopped" and "made room" in run.note and store.checkpoint_step(first) == run.step
+        assert all(waiting(lambda run_id=run_id: engine.look(run_id).status == "finished") for run_id in (mine, other))
+        engine.resume(first, "me")
+        waiting(lambda: engine.look(first).status == "running" and engine.look(first).first_step == run.step)
+    finally:
+        engine.close()
 
 
 def test_a_demo_ends_a_run_whose_time_is_up(own_engine, waiting, monkeypatch):
