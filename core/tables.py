@@ -57,12 +57,14 @@ class Table:
     facts: what was detected, for people: encoding, delimiter, decimal sign, date format, ...
     notes: what was changed on the way in.
     notation: how its numbers were read.
+    sheets: names of the sheets of an Excel file that hold data.
     """
 
     frame: pd.DataFrame
     facts: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     notation: columns.Notation = columns.USUAL
+    sheets: tuple[str, ...] = ()
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
@@ -81,12 +83,14 @@ def parse(
     decimal: str = "auto",
     thousands: str = "auto",
     dates: str = "auto",
+    sheet: str = "auto",
 ) -> Table:
     """Read a file's bytes. The kind of file is told from its content, never from its name.
 
     decimal: "auto", "." or ","; thousands: "auto" or a key of `columns.THOUSANDS`; dates: "auto" or one of `stamps.DATE_FORMATS`.
-    Raises `UserError`.
+    sheet: of Excel, by its name; "auto" takes the one with the most numbers. Raises `UserError`.
     """
+    sheets: tuple[str, ...] = ()
     if len(content) > MAX_BYTES:
         raise UserError(f"This file has {len(content) / 2**20:.0f} MB; the limit is {MAX_BYTES // 2**20} MB.")
     if not content.strip(b"\x00\r\n\t \xef\xbb\xbf\xff\xfe"):
@@ -95,7 +99,8 @@ def parse(
     if content.startswith(b"PAR1"):
         frame, facts, notes = _parquet(content)
     elif content.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        frame, facts, notes = _excel(content)
+        frame, facts, sheets = _excel(content, sheet)
+        notes = [f"The file has {len(sheets)} sheets with data; this is '{facts['sheet']}'."] if len(sheets) > 1 else []
     else:
         for magic, what in _MAGIC.items():
             if content.startswith(magic):
@@ -112,7 +117,7 @@ def parse(
         facts |= {"decimal sign": columns.THOUSANDS[","]} if notation.decimal == "," else {}
     frame, more = _name_columns(frame)
     frame, kinds = columns.typed(frame, dates, notation)
-    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation)
+    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation, sheets)
 
 
 # the three kinds of file
@@ -140,7 +145,8 @@ def _parquet(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
     return frame, {"file": "Parquet"}, notes
 
 
-def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
+def _excel(content: bytes, wanted: str) -> tuple[pd.DataFrame, dict[str, str], tuple[str, ...]]:
+    """One sheet of an Excel file, and the names of all that hold data."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
@@ -154,12 +160,16 @@ def _excel(content: bytes) -> tuple[pd.DataFrame, dict[str, str], list[str]]:
         sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, dtype=object, engine="calamine", nrows=MAX_ROWS + 1)
     except Exception:  # its reader may raise anything, and any of it means a file that can't be read
         raise UserError("This Excel file is damaged or uses features that can't be read here.") from None
-    filled = {name: sheet for name, sheet in sheets.items() if len(sheet)}
+    filled = {str(name): sheet for name, sheet in sheets.items() if len(sheet)}
     if not filled:
         raise UserError("This Excel file has no sheet with a header and at least one row.")
-    name, frame = next(iter(filled.items()))
-    notes = [f"The file has {len(filled)} sheets with data; this is the first, '{name}'."] if len(filled) > 1 else []
-    return frame, {"file": "Excel", "sheet": str(name)}, notes
+    name = wanted if wanted in filled else max(filled, key=lambda name: _amount_of_numbers(filled[name]))
+    return filled[name], {"file": "Excel", "sheet": name}, tuple(filled)
+
+
+def _amount_of_numbers(sheet: pd.DataFrame) -> int:
+    """How many of the first cells are numbers: a sheet of notes has few."""
+    return int(sheet.iloc[:SAMPLE].map(lambda cell: isinstance(cell, (int, float)) and cell == cell).to_numpy().sum())
 
 
 def _text(
@@ -251,7 +261,7 @@ def _decode(content: bytes, encoding: str) -> tuple[str, str]:
     # Japanese first: it has patterns that Latin text rarely shows, and its readers meet it daily.
     try:
         text = head[: head.rfind(b"\n") + 1 or None].decode("cp932")
-        if re.search(r"[\u3040-\u30ff\u4e00-\u9fff]{2}", text):
+        if re.search(r"[\u3040-\u30ff\u4e00-\u9fff]{2}|^[\u3040-\u30ff\u4e00-\u9fff][,;\t][\u3040-\u30ff\u4e00-\u9fff][,;\t\r\n]", text):
             return content.decode("cp932", errors="replace"), "Shift-JIS (cp932)"
     except UnicodeDecodeError:
         best = from_bytes(head, cp_isolation=list(ENCODINGS)).best()

@@ -108,6 +108,8 @@ def _own_file() -> Series | None:
         with st.spinner("Reading the file …", show_time=True):
             profile = _from_worker("profile", upload_id, json.dumps(reading))
         _facts(profile)
+        if len(profile["sheets"]) > 1:
+            _select("sheet", "Sheet", ["auto", *profile["sheets"]], upload_id, before)
         choices = _column_choices(profile, upload_id, json.dumps(reading), before)
         with st.spinner("Making a regular series …"):
             series: Series = _from_worker("series", upload_id, json.dumps(reading), json.dumps(choices))
@@ -138,7 +140,11 @@ def _keep(upload_id: str, before: Choices, choices: Choices) -> None:
 def _select(name: str, label: str, options: list[str], upload_id: str, before: Choices, **more: Any) -> str:
     """A choice about one file: as it was left, or the first of the options."""
     at = options.index(before[name]) if before.get(name) in options else 0
-    return str(st.selectbox(label, options, at, key=f"{PREFIX}_{name}_{upload_id[:8]}", **more))
+    return str(st.selectbox(label, options, at, key=_key(name, upload_id), **more))
+
+
+def _key(name: str, upload_id: str) -> str:
+    return f"{PREFIX}_{name}_{upload_id[:8]}"
 
 
 def _reading_choices(upload_id: str, before: Choices) -> Choices:
@@ -151,6 +157,9 @@ def _reading_choices(upload_id: str, before: Choices) -> Choices:
             "decimal": _select("decimal", "Decimal sign", ["auto", ".", ","], upload_id, before, format_func=lambda d: signs.get(d, d)),
             "thousands": _select("thousands", "Thousands", ["auto", *signs], upload_id, before, format_func=lambda d: signs.get(d, d)),
             "dates": _select("dates", "Date format", ["auto", *DATE_FORMATS], upload_id, before),
+            "sheet": str(
+                st.session_state.get(_key("sheet", upload_id)) or before.get("sheet", "auto")
+            ),  # chosen below, once they are known
         }
 
 

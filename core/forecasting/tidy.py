@@ -285,7 +285,7 @@ def table_of(upload_id: str, **reading: str) -> tables.Table:
 
 
 def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:
-    """What the page shows of an upload: `facts`, `times`, `numbers`, `columns`, `rows` and the first rows as `head`."""
+    """What the page shows of an upload: `facts`, `times`, `numbers`, `columns`, `rows`, `sheets` and the first rows as `head`."""
     table = table_of(upload_id, **reading)
     return {
         "facts": table.facts,
@@ -293,6 +293,7 @@ def profile(upload_id: str, reading: dict[str, str]) -> dict[str, Any]:
         "numbers": table.numbers(),
         "columns": [str(c) for c in table.frame],
         "rows": len(table.frame),
+        "sheets": table.sheets,
         "head": table.frame.head(20),
     }
 

@@ -459,6 +459,24 @@ def test_a_column_that_begins_with_numbers_is_not_called_nearly_all_numbers():
     assert table.numbers() == ["y"] and not table.notes
 
 
+def test_of_several_sheets_the_one_with_the_numbers_is_read_and_another_can_be_chosen():
+    out = io.BytesIO()
+    with pd.ExcelWriter(out) as file:
+        pd.DataFrame({"notes": ["made in", "by", "hand"], "year": [2020, None, None]}).to_excel(file, sheet_name="Read me", index=False)
+        pd.DataFrame({"day": MONTHS, "x": range(40)}).to_excel(file, sheet_name="Sales", index=False)
+        pd.DataFrame({"day": MONTHS, "y": range(40)}).to_excel(file, sheet_name="Costs", index=False)
+    table = tables.parse(out.getvalue())
+    assert table.facts["sheet"] == "Sales" and table.sheets == ("Read me", "Sales", "Costs")
+    assert any("3 sheets with data; this is 'Sales'" in note for note in table.notes)
+    assert tables.parse(out.getvalue(), sheet="Costs").numbers() == ["y"]
+    assert tables.parse(out.getvalue(), sheet="none of them").facts["sheet"] == "Sales"
+
+
+def test_japanese_headers_of_one_sign_are_japanese_and_french_ones_french():
+    assert list(tables.parse("日,値\n2020-01-01,1\n2020-02-01,2\n".encode("cp932")).frame) == ["日", "値"]
+    assert list(tables.parse("année,données,été\n2020-01-01,1,2\n".encode("cp1252")).frame) == ["année", "données", "été"]
+
+
 def test_numbers_kept_as_text_in_excel_are_read_in_the_chosen_notation():
     out = io.BytesIO()
     pd.DataFrame({"day": MONTHS, "x": [1.25 if n % 2 else "1.000,5" for n in range(40)]}).to_excel(out, index=False)

@@ -1,7 +1,9 @@
 """The forecasting page in the hands of a clumsy visitor: files that are wrong, F5, links that are stale."""
 
+import io
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -50,6 +52,19 @@ def test_a_bad_file_is_a_sentence_and_the_earlier_run_stays(app, case):
     assert word in said.lower() or word in said, said
     assert page.session_state["linked_forecasting_run"] == GRU
     assert store.result(GRU)["sentence"] in texts([*page.success, *page.warning])
+
+
+def test_a_sheet_of_an_excel_file_is_chosen_and_kept(app):
+    out, months = io.BytesIO(), pd.date_range("2010-01-01", periods=90, freq="MS")
+    with pd.ExcelWriter(out) as file:
+        for name in ("Sales", "Costs"):
+            pd.DataFrame({"day": months, name.lower(): range(90)}).to_excel(file, sheet_name=name, index=False)
+    page = brought(app, out.getvalue(), "book.xlsx")
+    assert "sheet: **Sales**" in texts(page.caption)
+    chosen(page, "Sheet").select("Costs").run()
+    assert "sheet: **Costs**" in texts(page.caption)
+    fresh = again(page, forecasting_data=OWN, forecasting_upload=page.session_state["linked_forecasting_upload"])
+    assert chosen(fresh, "Sheet").value == "Costs" and "sheet: **Costs**" in texts(fresh.caption)
 
 
 def test_a_transform_that_the_values_do_not_allow_is_told_before_the_training(app):
