@@ -22,6 +22,7 @@ GATE_NAMES = {
     "n": "candidate n: what could replace it",
     "a": "activation",
 }
+NEXT = r"\\ &="  # the numbers stand under the symbols: beside them, a phone would cut them off
 
 
 def inside(run: store.Run, mates: list[store.Run]) -> None:
@@ -109,12 +110,12 @@ def _formula(path: dict[str, Any], t: int, k: int) -> None:
             numbers = rf"\tanh({from_x:.2f} {bias - bias_h:+.2f} + {gates['r']:.2f} \cdot ({from_h:.2f} {bias_h:+.2f}))"
         else:
             symbols, numbers = rf"{squash}(W x_t + U h_{{t-1}} + b)", rf"{squash}({from_x:.2f} {from_h:+.2f} {bias:+.2f})"
-        lines.append(rf"{'h_t' if name == 'a' else name} &= {symbols} = {numbers} = {value:.3f}")
+        lines.append(rf"{'h_t' if name == 'a' else name} &= {symbols} {NEXT} {numbers}{NEXT if name == 'n' else ' ='} {value:.3f}")
     if path["model"] == "lstm":
         numbers = rf"{gates['f']:.2f} \cdot ({before['c']:.3f}) + {gates['i']:.2f} \cdot ({gates['g']:.2f})"
-        lines.append(rf"c_t &= f \cdot c_{{t-1}} + i \cdot g = {numbers} = {after['c']:.3f}")
-        lines.append(rf"h_t &= o \cdot \tanh(c_t) = {gates['o']:.2f} \cdot \tanh({after['c']:.3f}) = {after['h']:.3f}")
+        lines.append(rf"c_t &= f \cdot c_{{t-1}} + i \cdot g {NEXT} {numbers} {NEXT} {after['c']:.3f}")
+        lines.append(rf"h_t &= o \cdot \tanh(c_t) {NEXT} {gates['o']:.2f} \cdot \tanh({after['c']:.3f}) = {after['h']:.3f}")
     if path["model"] == "gru":
         numbers = rf"{1 - gates['z']:.2f} \cdot ({gates['n']:.2f}) + {gates['z']:.2f} \cdot ({before['h']:.3f})"
-        lines.append(rf"h_t &= (1 - z) \cdot n + z \cdot h_{{t-1}} = {numbers} = {after['h']:.3f}")
-    st.latex(r"\begin{aligned}" + r"\\".join(lines) + r"\end{aligned}")
+        lines.append(rf"h_t &= (1 - z) \cdot n + z \cdot h_{{t-1}} {NEXT} {numbers} {NEXT} {after['h']:.3f}")
+    st.latex(r"\begin{aligned}" + r"\\[6pt]".join(lines) + r"\end{aligned}")
