@@ -107,7 +107,7 @@ def _formula(path: dict[str, Any], t: int, k: int) -> None:
         if name == "n":  # the GRU's candidate sees the past through its reset gate
             bias_h = float(path["bias_h"][row])
             symbols = r"\tanh(W x_t + b + r \cdot (U h_{t-1} + b'))"
-            numbers = rf"\tanh({from_x:.2f} {bias - bias_h:+.2f} + {gates['r']:.2f} \cdot ({from_h:.2f} {bias_h:+.2f}))"
+            numbers = rf"\tanh({from_x:.2f} {bias - bias_h:+.2f} \\ &\quad + {gates['r']:.2f} \cdot ({from_h:.2f} {bias_h:+.2f}))"
         else:
             symbols, numbers = rf"{squash}(W x_t + U h_{{t-1}} + b)", rf"{squash}({from_x:.2f} {from_h:+.2f} {bias:+.2f})"
         lines.append(rf"{'h_t' if name == 'a' else name} &= {symbols} {NEXT} {numbers}{NEXT if name == 'n' else ' ='} {value:.3f}")
