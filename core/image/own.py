@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from core import pictures
 from core.errors import UserError
@@ -26,6 +27,10 @@ MOST_SETTINGS = 100_000  # bytes of a project's settings that are read
 COLLECTION = "Pictures collected here.zip"
 LISTED = 300  # pictures of a zip that are looked through, of its folders in turn
 THUMBNAIL = 64  # pixels a side
+MOST_KEPT = 500_000  # bytes of a picture that is kept as it came
+BLOCKS = 12  # a side, by whose means two pictures are compared
+ALIKE = 4.0  # of 255, by which no block differs: JPEG of quality 60 or another size move one by up to 3, other photos by over 100
+ALIKE_COLOUR = 12.0  # the same for red, green and blue, which JPEG keeps less well
 
 
 def template() -> bytes:
@@ -80,7 +85,8 @@ def collected(
 ) -> tuple[str, list[str]]:
     """Put more pictures, by name, into a class of a collection, an upload ("" for a new one); returns the id of the larger one.
 
-    They are kept small (see `pictures.rewritten`); what is no picture is left out, and said in the second part of the answer.
+    They are kept as a zip's are, and large ones small (see `pictures.rewritten`); what is no picture is left out, and said in the second
+    part of the answer.
     left_out, renamed: what was changed by hand so far (see `from_zip`), made to last. Raises `UserError` if none is a picture, the class
     has no name, or the collection grows too large.
     """
@@ -91,11 +97,13 @@ def collected(
     problems = []
     for title, content in contents.items():
         try:
-            shown = pictures.open_picture(content)[0]
+            kept = pictures.without_notes(content)
+            shown = pictures.open_picture(kept)[0]
         except UserError as error:
             problems.append(f"{title[:60]}: {error}")
             continue
-        kept = pictures.rewritten(shown)
+        if min(shown.size) > pictures.KEPT or len(kept) > MOST_KEPT:
+            kept = pictures.rewritten(shown)
         files[f"{name}/{len(files):05d}{pictures.suffix(kept)}"] = kept
     if len(problems) == len(contents):
         raise UserError(" ".join(problems[:3]) or "No picture was brought.")
@@ -193,7 +201,7 @@ def labelled(name: str, values: np.ndarray, kinds: list[str], notes: list[str], 
     alone = [kind for kind in classes if counts[kind] == 1]
     if alone:
         said.append(f"Only one picture of {', '.join(alone[:5])}: it is learned from, and nothing can be said of its accuracy.")
-    if twice := doubles(values):
+    if twice := doubles(values, kinds):
         few = "; ".join(" and ".join(_short(paths[n]) if paths else kinds[n] for n in rows) for rows in twice[:3])
         few += "; …" * (len(twice) > 3)
         many = "1 picture stands" if len(twice) == 1 else f"{len(twice)} pictures stand"
@@ -219,9 +227,32 @@ def repeated(values: np.ndarray, kinds: Sequence[str]) -> set[int]:
     return found
 
 
-def doubles(values: np.ndarray) -> list[list[int]]:
-    """Numbers of pictures that are the same, together; asked after `repeated`, they are of different classes."""
-    seen: dict[bytes, list[int]] = {}
-    for n, picture in enumerate(values):
-        seen.setdefault(hashlib.sha256(picture.tobytes()).digest(), []).append(n)
-    return [rows for rows in seen.values() if len(rows) > 1]
+def doubles(values: np.ndarray, kinds: Sequence[str]) -> list[list[int]]:
+    """Numbers of pictures that show the same and are of different classes, together: one may be compressed or scaled otherwise."""
+    small, named_so = _means(values), np.array(kinds)
+    alone = np.ones(len(values), bool)
+    found: dict[int, list[int]] = {}
+    for kind in dict.fromkeys(kinds):
+        mine = np.flatnonzero(alone & (named_so == kind))
+        alone[mine] = False
+        others = np.flatnonzero(alone)
+        if not len(mine) or not len(others):
+            continue
+        _, nearest = cKDTree(small[mine]).query(small[others], p=np.inf, distance_upper_bound=ALIKE)
+        for other, place in zip(others.tolist(), nearest.tolist(), strict=True):
+            if place < len(mine):  # else none is so near
+                first = int(mine[place])
+                found.setdefault(first, [first]).append(other)
+                alone[other] = False
+    return list(found.values())
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Pictures as the means of their blocks, in grey and then in colours, which weigh less.  # (n, numbers) float32"""
+    size = values.shape[2]
+    edges = np.unique(np.arange(BLOCKS) * size // BLOCKS)
+    sums = np.add.reduceat(np.add.reduceat(values, edges, 2, dtype=np.float32), edges, 3)
+    wide = np.diff([*edges, size])
+    means = (sums / np.outer(wide, wide)).astype(np.float32)  # (n, colours, blocks, blocks)
+    grey = means.mean(1, keepdims=True)
+    return np.concatenate([grey, means * (ALIKE / ALIKE_COLOUR)], 1).reshape(len(values), -1)

@@ -11,14 +11,14 @@ import pillow_heif
 import pytest
 import timm
 from huggingface_hub import get_hf_file_metadata
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.torch import save_file
 
 from core import pictures
 from core.errors import UserError
 from core.image import hub, own, predict
 from core.image.config import ImageConfig
-from core.image.data import PHOTOS, loyal, photo, split
+from core.image.data import PHOTOS, builtin, loyal, photo, split
 from core.pictures import open_picture
 from core.runs import uploads
 from tests.core.image.test_train import finished, toy
@@ -27,6 +27,12 @@ from tests.core.image.test_train import finished, toy
 def shot(value, size=(40, 30)):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(value).integers(0, 255, (*size, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg(picture, quality, **more):
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, **more)
     return buffer.getvalue()
 
 
@@ -48,6 +54,55 @@ def test_classes_are_collected_shot_by_shot(fresh_runs):
     assert len(own.listing(first)) == 2  # the earlier collection is as it was
     sizes = [Image.open(io.BytesIO(content)).size for content in own.project_files(second).values()]
     assert max(min(size) for size in sizes) == pictures.KEPT
+
+
+def test_a_picture_is_kept_as_a_zip_would_keep_it(fresh_runs):
+    """Small ones byte by byte; what a camera noted beside the pixels is gone, and what is large becomes small."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    brought = {
+        "small.png": shot(1),
+        "fine.jpg": jpeg(Image.open(io.BytesIO(shot(2, (300, 400)))), 90),
+        "noted.jpg": jpeg(Image.open(io.BytesIO(shot(3, (30, 200)))), 90, exif=exif),
+        "heavy.png": shot(4, (500, 500)),
+    }
+    found, problems = own.collected("", "mug", brought)
+    kept = list(own.project_files(found).values())
+    assert problems == [] and kept[:2] == list(brought.values())[:2]
+    assert kept[2] == pictures.without_notes(brought["noted.jpg"]) and b"Exif" not in kept[2] and len(kept[3]) < own.MOST_KEPT
+    assert [pictures.suffix(content) for content in kept] == [".png", ".jpg", ".jpg", ".jpg"]
+
+
+@pytest.mark.parametrize("quality", [60, 75, 95])
+@pytest.mark.parametrize("side", [None, 160, 512])
+def test_the_same_photo_in_two_classes_is_told_however_it_was_saved(fresh_runs, quality, side):
+    files = {}
+    for title in PHOTOS:
+        whole, _ = open_picture(photo(title))
+        share = side / min(whole.size) if side else 1
+        again = whole.resize([round(share * pixels) for pixels in whole.size], Image.Resampling.LANCZOS)
+        files |= {f"first/{title}.jpg": photo(title), f"again/{title}.jpg": jpeg(again, quality)}
+    found = own.from_zip(uploads.save(pictures.zipped(files), "photos.zip"), 128, True)
+    assert any(note.startswith("4 pictures stand in two classes (first/") for note in found.notes)
+    assert own.doubles(found.values[found.labels == 0], list(PHOTOS)) == []
+
+
+def test_a_photo_added_to_two_classes_and_brought_in_a_zip_is_told(fresh_runs):
+    zipped = uploads.save(pictures.zipped({"cats/1.jpg": photo("A cat"), "cups/1.jpg": photo("A cup of coffee")}), "photos.zip")
+    found, _ = own.collected(zipped, "dogs", {"cat.jpg": photo("A cat")})
+    assert any("1 picture stands in two classes (cats/00000.jpg and dogs/" in note for note in own.from_zip(found, 128, True).notes)
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion"])
+def test_different_pictures_are_not_called_the_same(name):
+    data = builtin(name)
+    assert own.doubles(data.values, [data.classes[label] for label in data.labels]) == []
+
+
+def test_many_pictures_that_are_all_the_same_are_no_burden():
+    values = np.zeros((20_000, 1, 28, 28), np.uint8)
+    found = own.labelled("black", values, [str(n % 10) for n in range(len(values))], [])
+    assert len(found.values) == 10 and "1 picture stands in two classes (0 and 1 and 2" in found.notes[-1]
 
 
 def test_what_is_no_picture_or_has_no_name_is_told(fresh_runs):
