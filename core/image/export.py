@@ -22,7 +22,7 @@ _HEAD = '''"""Reproduces the accuracy of an image classifier trained with Manabi
     python reproduce.py
     python reproduce.py photo.jpg
 
-Needs beside it: checkpoint.safetensors and held_out.npz.
+Needs beside it: checkpoint.safetensors and held_out.npz. HEIC photos of a telephone need pillow-heif, too.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from safetensors.torch import load_file
+
+try:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+except ImportError:
+    pass  # then HEIC can't be read
 
 HERE = Path(__file__).parent
 ImageConfig = SimpleNamespace
@@ -56,10 +63,11 @@ _MAIN = '''
 
 def photo(path, colours, size):
     """The square in the middle of a photo, upright, on white.  # (1, colours, size, size) uint8"""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
-    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    square = ImageOps.fit(picture.convert("RGB" if colours == 3 else "L"), (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(square, np.uint8).copy().reshape(1, size, size, colours).transpose(0, 3, 1, 2)
+    try:
+        picture = ImageOps.exif_transpose(Image.open(path))
+    except OSError:
+        raise SystemExit(f"{{path}} can't be read as a picture. HEIC photos of a telephone need: pip install pillow-heif") from None
+    return cropped(_eight_bits(picture), size, colours == 3)[None]
 
 
 def main() -> None:
@@ -133,5 +141,6 @@ def files(run_id: str) -> dict[str, bytes]:
     head = _HEAD.replace("NAMES", f"{HEAD!r}, {TUNED!r}").rstrip()
     before = "core.image.backbone" if config.network == HEAD else ""
     parts = [source.body(module) for module in (before, "core.image.models") if module] + [_WITH_BACKBONE if before else _ALONE]
+    parts += [source.cut("core.pictures", name) for name in ("_eight_bits", "cropped")]
     script = "\n\n".join([head + "\n", *parts, _MAIN.format(facts=json.dumps(facts))])
     return {"network.onnx": onnx(run_id), "held_out.npz": buffer.getvalue(), "reproduce.py": script.encode()}

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 import onnxruntime
+import pillow_heif
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from core.errors import Diverged, UserError
 from core.image import backbone, baselines, export, own, predict, recognise
@@ -431,3 +432,41 @@ def test_the_export_reproduces_the_accuracy_and_names_photos_without_manabi(fres
     assert told.stdout.splitlines() == [f"{names[n]}: {100 * chances[n]:.1f} %" for n in np.argsort(-chances)], told.stderr[-1500:]
     back = archive.unpack(content)
     assert store.result(back)["scores"] == json.loads(json.dumps(store.result(run.id)["scores"]))
+
+
+def telephone(kind):
+    """Photos of kinds that are easily read wrongly: 16 bits of grey, HEIC, clear parts, a palette, one that lies on its side."""
+    random, buffer = np.random.default_rng(0), io.BytesIO()
+    picture = Image.fromarray(random.integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    if kind == "16 bits":
+        Image.fromarray(random.integers(0, 65535, (40, 60), dtype=np.uint16)).save(buffer, "PNG")
+    elif kind == "HEIC":
+        pillow_heif.from_pillow(picture).save(buffer, format="HEIF")
+    elif kind == "clear":
+        Image.fromarray(random.integers(0, 255, (40, 60, 4), dtype=np.uint8)).save(buffer, "PNG")
+    elif kind == "palette":
+        picture.convert("P").save(buffer, "PNG", transparency=3)
+    else:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        picture.save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def test_the_export_sees_photos_as_manabi_does(fresh_runs, tmp_path):
+    run = finished("LeNet", steps=2)
+    script = export.files(run.id)["reproduce.py"].decode()
+    names: dict[str, object] = {"__name__": "reproduce", "__file__": str(tmp_path / "reproduce.py")}
+    exec(compile(script, "reproduce.py", "exec"), names)
+    for kind in ("16 bits", "HEIC", "clear", "palette", "on its side"):
+        path = tmp_path / "photo"
+        path.write_bytes(telephone(kind))
+        for colours in (1, 3):
+            assert (names["photo"](path, colours, 28)[0] == own.picture(28, colours == 3, path.read_bytes())).all(), kind
+    (tmp_path / "reproduce.py").write_text(script)
+    (tmp_path / "checkpoint.safetensors").write_bytes((store.folder(run.id) / "checkpoint.safetensors").read_bytes())
+    (tmp_path / "photo.heic").write_bytes(telephone("HEIC"))
+    without = "import runpy, sys; sys.modules['pillow_heif'] = None; sys.argv = ['reproduce.py', 'photo.heic']; "
+    command = [sys.executable, "-c", without + "runpy.run_path('reproduce.py', run_name='__main__')"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and done.stderr.startswith("photo.heic can't be read as a picture. HEIC"), done.stderr
