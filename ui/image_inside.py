@@ -205,7 +205,7 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
     st.caption(
         f"For {plain(classes[found['kind']])}, which it gives {found['chances'][found['kind']]:.0%}. Orange speaks for it, blue against it."
     )
-    if max(float(np.ptp(facts[curve])) for facts in found["methods"].values() for curve in ("deletion", "insertion")) < FLAT:
+    if level(next(iter(found["methods"].values()))["deletion"]):  # the ends are the same for every method
         st.caption(":material/warning: Even an all-grey picture gets this answer, so deletion and insertion tell nothing here.")
     with st.grid(5, min_column_width=150):
         for name, facts in found["methods"].items():
@@ -222,6 +222,11 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
                     charts.add_line(chart, np.linspace(0, 100, len(facts[curve])), facts[curve], curve, color=color)
                 charts.axis(chart, "yaxis", range=[0, 1.02])
                 live_plot(chart, key=f"curves_{name}_{key}")
+
+
+def level(curve: np.ndarray) -> bool:
+    """Whether a deletion curve ends about where it begins: the grey picture gets nearly the chance of the picture itself."""
+    return abs(float(curve[-1] - curve[0])) < FLAT
 
 
 def trust(same: float, blank: bool = False) -> str:

@@ -15,7 +15,7 @@ from core.image.data import Pictures, builtin
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
 from ui import image_fix, maps, sheets
-from ui.image_inside import trust
+from ui.image_inside import level, trust
 from ui.image_use import as_digit
 from ui.simulator import number_table, product
 
@@ -193,6 +193,12 @@ def test_what_is_said_of_a_map():
         and "do not trust it" in trust(0.8)
         and ":material/check:" in trust(-0.3)
     )
+
+
+def test_curves_that_end_where_they_begin_tell_nothing():
+    """However they wiggle in between."""
+    assert level(np.array([0.97, 0.2, 0.99, 0.95])) and level(np.array([0.95, 0.6, 0.98]))
+    assert not level(np.array([0.97, 0.95, 0.9])) and not level(np.array([0.1, 0.12, 0.9]))
 
 
 def test_the_simulator_convolves(app):
