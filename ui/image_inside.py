@@ -24,6 +24,7 @@ from ui.words import plain
 MEANINGS = source.constant("core.image.explain", "METHODS")
 ALIKE = 0.5  # rank correlation with the map of shuffled weights, above which a map does not show what was learned
 FLAT = 0.05  # of a curve of chances, between its ends
+GAP = 0.2  # of the logit's rise, by which integrated gradients may miss it
 SLOW = 90.0  # s that the explanations of a large network may take
 OPENED = ("Conv2d", "Sequential", "MaxPool2d", "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "Linear", "Softmax")  # that can be taken apart
 Layers = list[dict[str, Any]]
@@ -214,7 +215,7 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
                 st.caption(MEANINGS[name])
                 st.caption(trust(facts["same"], facts["blank"]))
                 if name == "Integrated gradients":
-                    st.caption(f"It adds up to {facts['sum']:.1f}; the logit rises by {found['logit']:.1f} from grey to this picture.")
+                    st.caption(added_up(facts["sum"], found["logit"]))
                 drop, rise = float(facts["deletion"].mean()), float(facts["insertion"].mean())
                 st.caption(f"Chance by % of pixels. Deletion, blue, {drop:.2f}: low is good. Insertion, orange, {rise:.2f}: high is good.")
                 chart = charts.figure(height=120, uirevision=key, hovermode="closest", showlegend=False)
@@ -227,6 +228,14 @@ def _explained(run_id: str, key: str, stamp: str, picture: np.ndarray, classes: 
 def level(curve: np.ndarray) -> bool:
     """Whether a deletion curve ends about where it begins: the grey picture gets nearly the chance of the picture itself."""
     return abs(float(curve[-1] - curve[0])) < FLAT
+
+
+def added_up(total: float, rise: float) -> str:
+    """What integrated gradients add up to beside the rise of the logit, which it would be if they were exact."""
+    words = f"It adds up to {total:.1f}; the logit rises by {rise:.1f} from grey to this picture"
+    if abs(total - rise) > max(GAP * abs(rise), 0.1):  # 0.1: the last digit that is shown
+        return f":material/warning: {words}. The sum misses the rise, so this map is not exact here."
+    return f"{words}."
 
 
 def trust(same: float, blank: bool = False) -> str:

@@ -15,7 +15,7 @@ from core.image.data import Pictures, builtin
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import button, opened, texts
 from ui import image_fix, maps, sheets
-from ui.image_inside import level, trust
+from ui.image_inside import added_up, level, trust
 from ui.image_use import as_digit
 from ui.simulator import number_table, product
 
@@ -199,6 +199,12 @@ def test_curves_that_end_where_they_begin_tell_nothing():
     """However they wiggle in between."""
     assert level(np.array([0.97, 0.2, 0.99, 0.95])) and level(np.array([0.95, 0.6, 0.98]))
     assert not level(np.array([0.97, 0.95, 0.9])) and not level(np.array([0.1, 0.12, 0.9]))
+
+
+def test_a_sum_that_misses_the_rise_of_the_logit_is_told():
+    assert added_up(-8.7, 1.3).startswith(":material/warning: It adds up to -8.7; the logit rises by 1.3") and "misses" in added_up(5, 3.9)
+    for total, rise in ((1.25, 1.3), (-4.1, -4.6), (0.05, 0.0)):
+        assert "warning" not in added_up(total, rise) and added_up(total, rise).endswith("this picture.")
 
 
 def test_the_simulator_convolves(app):
