@@ -25,7 +25,8 @@ from ui.words import say_error
 PREFIX = "image"
 LISTED = source.constant("core.image.own", "LISTED")
 SECONDS = 60.0  # that a worker may take for a large zip
-Choices = dict[str, Any]  # left_out, renamed: what was changed by hand
+SHOWN = {"size": 128, "colour": True}  # how pictures are taken if nothing else was chosen
+Choices = dict[str, Any]  # left_out, renamed: what was changed by hand; size, colour: how pictures are taken
 
 
 def brought() -> Pictures | None:
@@ -72,14 +73,13 @@ def brought() -> Pictures | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         size = st.segmented_control(
             "Pixels a side",
-            [128, 32, 28],
+            own.SIDES,
             format_func=lambda size: "photos (128)" if size == 128 else str(size),
-            default=128,
             required=True,
             key=f"{PREFIX}_size",
             help="Photos for EfficientNet, or small pictures for a network from scratch.",
         )
-        colour = st.toggle("Colour", True, key=f"{PREFIX}_colour")
+        colour = st.toggle("Colour", key=f"{PREFIX}_colour")
     _keep(upload_id, choices)
     with st.spinner("Reading pictures …", show_time=True):
         return _from_worker(upload_id, json.dumps({"size": size, "colour": colour} | choices))
@@ -92,14 +92,17 @@ def _from_worker(upload_id: str, choices: str) -> Pictures:
 
 
 def _reopened(upload_id: str) -> None:
-    """A project file brings its settings, once."""
-    if st.session_state.get(f"{PREFIX}_project") == upload_id:
-        return
+    """Size and colour as they were left, else as a project file says; it also brings its settings, once."""
+    opening = st.session_state.get(f"{PREFIX}_project") != upload_id
     st.session_state[f"{PREFIX}_project"] = upload_id
-    found = call(OWN, "project_in", upload_id=upload_id)
+    found = (opening and call(OWN, "project_in", upload_id=upload_id)) or {}
+    said = found | _choices_before(upload_id, now=True)
+    for name, default in SHOWN.items():
+        key = f"{PREFIX}_{name}"
+        if key not in st.session_state or (opening and name in said):
+            st.session_state[key] = said.get(name, default)
     if not found:
         return
-    st.session_state[f"{PREFIX}_size"], st.session_state[f"{PREFIX}_colour"] = found["size"], found["colour"]
     try:
         config_form.apply(ImageConfig, PREFIX, read_config(ImageConfig, found["settings"] | {"warm": ""}))
     except UserError as error:
@@ -134,17 +137,17 @@ def _looked_through(upload_id: str) -> Choices:
             "left_out": [int(n) for n in edited.loc[~edited["keep"], "number"]],
             "renamed": {str(n): str(kind) for n, kind in zip(moved["number"], moved["class"], strict=True)},
         }
-        _keep_choices(upload_id, choices)
+        _keep_choices(upload_id, choices | {name: st.session_state[f"{PREFIX}_{name}"] for name in SHOWN})
         return choices
 
 
-def _choices_before(upload_id: str) -> Choices:
-    """What was changed by hand before this editor: it must begin with the same rows as long as it lives."""
+def _choices_before(upload_id: str, now: bool = False) -> Choices:
+    """What was changed by hand before this editor: it must begin with the same rows as long as it lives. now: what was kept last."""
     kept = f"{PREFIX}_choices_{upload_id}"
     if kept not in st.session_state or f"{PREFIX}_editor_{upload_id}" not in st.session_state:
         words = uploads.notes(upload_id, visitor())
         st.session_state[kept] = st.session_state[f"{kept}_now"] = json.loads(words) if words else {"left_out": [], "renamed": {}}
-    found: Choices = st.session_state[kept]
+    found: Choices = st.session_state[f"{kept}_now" if now else kept]
     return found
 
 
@@ -230,7 +233,7 @@ def _keep(upload_id: str, choices: Choices) -> None:
         )
         return
     settings = config_form.current(ImageConfig, PREFIX)
-    pictures = {"size": st.session_state[f"{PREFIX}_size"], "colour": st.session_state[f"{PREFIX}_colour"]}
+    pictures = {name: st.session_state[f"{PREFIX}_{name}"] for name in SHOWN}
     stamp += json.dumps([settings, pictures])
     content = cached_call(OWN, "project", stamp=stamp, seconds=SECONDS, upload_id=upload_id, settings=settings, **pictures, **choices)
     if content:

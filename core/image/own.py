@@ -19,12 +19,13 @@ from scipy.spatial import cKDTree
 
 from core import pictures
 from core.errors import UserError
-from core.image.data import MOST_CLASSES, MOST_PICTURES, SIZES, Pictures, builtin, most, split
+from core.image.data import MOST_CLASSES, MOST_PICTURES, Pictures, builtin, most, split
 from core.runs import store, uploads
 
 NO_FOLDER = "no folder"
 MOST_SETTINGS = 100_000  # bytes of a project's settings that are read
 COLLECTION = "Pictures collected here.zip"
+SIDES = (128, 32, 28)  # pixels, as pictures of one's own are taken; 128 for photos
 LISTED = 300  # pictures of a zip that are looked through, of its folders in turn
 THUMBNAIL = 64  # pixels a side
 MOST_KEPT = 500_000  # bytes of a picture that is kept as it came
@@ -153,7 +154,7 @@ def project_in(upload_id: str) -> dict[str, Any]:
             settings, size, colour = dict(found["settings"]), found.get("size", 128), found.get("colour", True)
     except (KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, OSError, EOFError, zlib.error, zipfile.BadZipFile):
         return {}
-    return {"settings": settings, "size": size if size in SIZES else 128, "colour": bool(colour)}
+    return {"settings": settings, "size": size if size in SIDES else 128, "colour": bool(colour)}
 
 
 def corrected(run_id: str, changes: Mapping[str, str]) -> Pictures:

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image
+from streamlit.testing.v1 import AppTest
 
 from core.image import own
 from core.image.config import ImageConfig
 from core.image.data import Pictures, builtin
 from core.runs import store, uploads, worker
-from tests.ui.test_pages import button, opened, texts
+from tests.ui.test_pages import ROOT, button, opened, texts
 from ui import image_fix, maps, sheets
+from ui.image_data import OWN
 from ui.image_inside import added_up, level, trust
 from ui.image_use import as_digit
 from ui.simulator import number_table, product
@@ -252,7 +254,7 @@ def test_what_was_taken_away_by_hand_is_there_after_f5(app):
     for name in ("Handwritten digits", "Your own classes"):
         next(group for group in page.button_group if group.key == "image_data").set_value(name).run()
     assert not page.exception and "5 pictures" in texts(page.caption)
-    assert json.loads(uploads.notes(brought, by)) == {"left_out": [0], "renamed": {"1": "mug"}}
+    assert json.loads(uploads.notes(brought, by)) == {"left_out": [0], "renamed": {"1": "mug"}, "size": 128, "colour": True}
     assert uploads.notes(brought, "another visitor") == ""
 
 
@@ -265,7 +267,50 @@ def test_what_is_changed_by_hand_is_kept_with_the_pictures(app, monkeypatch):
     monkeypatch.setattr(image_fix.st, "data_editor", by_hand)
     page = opened(app, "image", image_upload=brought, image_data="Your own classes")
     assert not page.exception and "5 pictures" in texts(page.caption)
-    assert json.loads(uploads.notes(brought, page.session_state["visitor"])) == {"left_out": [0], "renamed": {}}
+    kept = json.loads(uploads.notes(brought, page.session_state["visitor"]))
+    assert kept == {"left_out": [0], "renamed": {}, "size": 128, "colour": True}
+
+
+def again(first, **parameters):
+    """The page as after F5: a new session of the same visitor."""
+    page = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=90)
+    page.session_state["visitor"] = first.session_state["visitor"]
+    return opened(page.run(), "image", **parameters)
+
+
+def two_classes():
+    brought, _ = own.collected("", "mug", {f"{n}.png": shot(n, "mug") for n in range(3)})
+    return own.collected(brought, "cup", {f"{n}.png": shot(n, "cups") for n in range(3)})[0]
+
+
+def size_of(page):
+    return next(group for group in page.button_group if group.key == "image_size")
+
+
+def test_size_and_colour_are_there_after_f5(app):
+    brought = two_classes()
+    page = opened(app, "image", image_upload=brought, image_data=OWN)
+    size_of(page).set_value(28).run()
+    page.toggle(key="image_colour").set_value(False).run()
+    assert not page.exception and "6 pictures** of 28x28 pixels" in texts(page.caption)
+    page = again(page, image_upload=brought, image_data=OWN)
+    assert size_of(page).value == 28 and not page.toggle(key="image_colour").value
+    assert "6 pictures** of 28x28 pixels" in texts(page.caption)
+    for name in ("Handwritten digits", OWN):  # away and back, as the widgets are gone meanwhile
+        next(group for group in page.button_group if group.key == "image_data").set_value(name).run()
+    assert size_of(page).value == 28 and not page.toggle(key="image_colour").value
+
+
+def test_a_project_brings_its_size_and_keeps_another_that_was_chosen(app):
+    brought = uploads.save(own.project(two_classes(), {}, 32, False), "mine.zip")
+    page = opened(app, "image", image_upload=brought, image_data=OWN)
+    assert size_of(page).value == 32 and not page.toggle(key="image_colour").value
+    size_of(page).set_value(128).run()
+    page = again(page, image_upload=brought, image_data=OWN)
+    assert not page.exception and size_of(page).value == 128 and not page.toggle(key="image_colour").value
+    page.query_params["image_upload"] = uploads.save(own.project(two_classes(), {}, 28, True), "another.zip")
+    page.run()
+    assert size_of(page).value == 28 and page.toggle(key="image_colour").value
 
 
 def test_place_and_time_of_a_photo_are_not_kept(app):

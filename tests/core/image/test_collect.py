@@ -122,6 +122,8 @@ def test_a_project_file_opens_as_it_was_left(fresh_runs):
     assert [row["class"] for row in own.listing(again)] == ["glass", "cup", "mug"]
     assert "Only one picture of cup, glass, mug" in own.from_zip(again, 32, True).notes[0]
     assert len(own.listing(own.collected(again, "cup", shots(9))[0])) == 4
+    odd = uploads.save(own.project(brought, {}, 8), "odd.zip")  # a size that is not offered for pictures of one's own
+    assert own.project_in(odd)["size"] == 128
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{", b'{"settings": 3}', b"\xff\xfe"])
