@@ -19,7 +19,7 @@ from core.runs import uploads
 from ui import config_form
 from ui.image_views import OWN, PHOTO_KINDS
 from ui.session import cached_call, call, get_engine, link, tell, visitor
-from ui.upload import camera, uploader
+from ui.upload import camera, told_apart, uploader
 from ui.words import say_error
 
 PREFIX = "image"
@@ -205,7 +205,7 @@ def _add(upload_id: str, choices: Choices) -> None:
         )
     if not files:
         return
-    contents = {f"{n + 1}. {file.name}": file.getvalue() for n, file in enumerate(files)}
+    contents = dict(zip(told_apart([file.name for file in files]), [file.getvalue() for file in files], strict=True))
     found = call(OWN, "collected", seconds=SECONDS, upload_id=upload_id, kind=str(kind), contents=contents, **choices)
     if found:
         larger, problems = found

@@ -30,6 +30,19 @@ def _cleaned(files: list[Any]) -> list[bytes]:
     return kept
 
 
+def told_apart(names: list[str]) -> list[str]:
+    """Names of files as they are, without folders and dots in front; another file of the same name gets a number: cat.jpg, cat (2).jpg."""
+    found: dict[str, None] = {}
+    for name in names:
+        path, number = PurePath(PurePath(name).name.lstrip(".") or "picture"), 1
+        free = path.name
+        while free in found:
+            number += 1
+            free = f"{path.stem} ({number}){path.suffix}"
+        found[free] = None
+    return list(found)
+
+
 def camera(label: str, *, key: str, help: str) -> Any:
     """A shot of the visitor's camera, None while there is none; and what to do where the camera is refused."""
     shot = st.camera_input(label, key=key, help=help)
@@ -81,7 +94,7 @@ def uploader(
         with st.spinner("Reading …", show_time=True):
             contents = _cleaned(files) if clean else [file.getvalue() for file in files]
         if bundle and len(files) > 1:
-            content = bundle({f"{n} {PurePath(file.name).name}": part for n, (file, part) in enumerate(zip(files, contents, strict=True))})
+            content = bundle(dict(zip(told_apart([file.name for file in files]), contents, strict=True)))
         else:
             content = contents[0]
         upload_id = uploads.save(content, title)

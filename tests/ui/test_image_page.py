@@ -20,6 +20,7 @@ from ui.image_data import OWN
 from ui.image_inside import added_up, level, trust
 from ui.image_use import as_digit
 from ui.simulator import number_table, product
+from ui.upload import told_apart
 
 
 @pytest.fixture(scope="module")
@@ -311,6 +312,31 @@ def test_a_project_brings_its_size_and_keeps_another_that_was_chosen(app):
     page.query_params["image_upload"] = uploads.save(own.project(two_classes(), {}, 28, True), "another.zip")
     page.run()
     assert size_of(page).value == 28 and page.toggle(key="image_colour").value
+
+
+def test_names_of_files_stay_where_nothing_else_has_them():
+    names = ["cat.webp", "x/cat.webp", "cat (2).webp", "dog.jpg", "cat.webp", ".dog.jpg", "mug", "mug", "..."]
+    found = ["cat.webp", "cat (2).webp", "cat (2) (2).webp", "dog.jpg", "cat (3).webp", "dog (2).jpg", "mug", "mug (2)", "picture"]
+    assert told_apart(names) == found
+
+
+def test_pictures_to_name_keep_their_names(app, mine):
+    page = opened(app, "image", image_run=mine, image_tab="Use")
+    files = [(name, shot(n, "cat"), "image/png") for n, name in enumerate(("b.png", "a.png", "b.png"))]
+    page.file_uploader(key="image_batch_file_0").set_value(files).run()
+    assert not page.exception
+    named = next(table.value for table in page.dataframe if "picture" in table.value)
+    assert list(named["picture"]) == ["b.png", "a.png", "b (2).png"]
+
+
+def test_what_is_no_picture_is_left_out_by_its_name(app):
+    page = opened(app, "image", image_upload=two_classes(), image_data=OWN)
+    page.session_state["image_added"] = 1  # as after a shot: the block is open
+    page.run()
+    page.selectbox(key="image_kind").set_value("mug").run()
+    more = next(found for found in page.file_uploader if str(found.key).startswith("image_more_"))
+    more.set_value([("new.png", shot(9, "mug"), "image/png"), ("notes.png", b"text", "image/png")]).run()
+    assert "mug: 4" in texts(page.caption) and r"Left out\: notes.png\: Not a PNG" in texts(page.error)
 
 
 def test_place_and_time_of_a_photo_are_not_kept(app):
