@@ -125,10 +125,11 @@ def _looked_through(upload_id: str) -> Choices:
             hide_index=True,
             height=320,
             row_height=64,
-            disabled=["number", "picture"],
+            disabled=["number", "picture", "file"],
             column_config={
                 "picture": st.column_config.ImageColumn("picture"),
                 "class": st.column_config.TextColumn("class", max_chars=40, required=True),
+                "file": st.column_config.TextColumn("file", help="As it is called where something is said of it."),
                 "keep": st.column_config.CheckboxColumn("keep", help="What is not kept is gone for good once more pictures are added."),
             },
         )

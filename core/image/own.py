@@ -65,14 +65,14 @@ def zip_of(upload_id: str) -> bytes:
 
 
 def listing(upload_id: str) -> list[dict[str, Any]]:
-    """Pictures of a zip to look through, class by class: number as `from_zip` counts, class, a small picture as a data URL."""
+    """Pictures of a zip to look through, class by class: number as `from_zip` counts, class, file, small picture (data URL)."""
     values, paths, _ = pictures.of_zip(zip_of(upload_id), THUMBNAIL, True, LISTED, 1)
     found = []
     for n, (picture, path) in enumerate(zip(values, paths, strict=True)):
         buffer = io.BytesIO()
         Image.fromarray(picture.transpose(1, 2, 0)).save(buffer, "JPEG", quality=80)
         url = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-        found.append({"number": n, "class": pictures.folder_of(path) or NO_FOLDER, "picture": url})
+        found.append({"number": n, "class": pictures.folder_of(path) or NO_FOLDER, "picture": url, "file": _short(path)})
     order = list(dict.fromkeys(row["class"] for row in found))
     return sorted(found, key=lambda row: order.index(row["class"]))
 

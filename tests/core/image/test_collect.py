@@ -90,7 +90,10 @@ def test_the_same_photo_in_two_classes_is_told_however_it_was_saved(fresh_runs, 
 def test_a_photo_added_to_two_classes_and_brought_in_a_zip_is_told(fresh_runs):
     zipped = uploads.save(pictures.zipped({"cats/1.jpg": photo("A cat"), "cups/1.jpg": photo("A cup of coffee")}), "photos.zip")
     found, _ = own.collected(zipped, "dogs", {"cat.jpg": photo("A cat")})
-    assert any("1 picture stands in two classes (cats/00000.jpg and dogs/" in note for note in own.from_zip(found, 128, True).notes)
+    (said,) = (note for note in own.from_zip(found, 128, True).notes if "two classes" in note)
+    files = [row["file"] for row in own.listing(found)]
+    assert "1 picture stands in two classes (cats/00000.jpg and dogs/" in said and said.count("/") == 2
+    assert [name for name in files if name in said] == ["cats/00000.jpg", "dogs/00002.jpg"]  # where it can be looked through
 
 
 @pytest.mark.parametrize("name", ["digits", "fashion"])
