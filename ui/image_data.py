@@ -19,6 +19,7 @@ from ui.words import plain, say_error
 
 FETCHING = 1800.0  # s that a download may take
 OWN = "Your own classes"
+MOST_SHOWN = 20  # classes
 PER_CLASS = 10  # pictures of a class that are shown
 
 
@@ -84,7 +85,10 @@ def _say(data: Pictures) -> None:
         st.caption(f":material/build: {plain(note)}")
     zoom = max(1, 48 // data.shape[1])
     with st.grid(5, min_column_width=150):
-        for kind, name in enumerate(data.classes[:20]):
+        for kind, name in enumerate(data.classes[:MOST_SHOWN]):
             rows = np.flatnonzero(data.labels == kind)
             small = thin(data.values[rows[:PER_CLASS]], 48)
             st.image(png(sheet(small, 5), zoom), caption=f"{plain(name)}: {len(rows):,}")
+    rest = np.bincount(data.labels, minlength=len(data.classes))[MOST_SHOWN:]
+    if len(rest):
+        st.caption(f"… and {len(rest)} more class{'es' * (len(rest) > 1)}, of {rest.min():,} to {rest.max():,} pictures.")

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from core.image import own
 from core.image.config import ImageConfig
 from core.image.data import Pictures, builtin
+from core.pictures import zipped
 from core.runs import store, uploads, worker
 from tests.ui.test_pages import ROOT, button, opened, texts
 from ui import image_fix, maps, sheets
@@ -67,6 +68,12 @@ def test_a_zip_becomes_classes_and_a_bad_one_a_sentence(app):
     page.query_params["image_upload"] = uploads.save(b"PK\x03\x04", "broken.zip")
     page.run()
     assert not page.exception and "damaged" in texts(page.error) and button(page, "Train").disabled
+
+
+def test_classes_that_are_not_shown_are_counted(app):
+    files = {f"{kind:02d}/{n}.png": shot(100 * kind + n, "") for kind in range(23) for n in range(2 if kind < 22 else 5)}
+    page = opened(app, "image", image_upload=uploads.save(zipped(files), "many.zip"), image_data=OWN)
+    assert not page.exception and "… and 3 more classes, of 2 to 5 pictures." in texts(page.caption)
 
 
 def test_classes_are_collected_on_the_page(app):
