@@ -93,6 +93,10 @@ def changed(run: store.Run) -> None:
         f"**What changed:** on the pictures held out, the run that it went on from names {found['before']:.1%} rightly, this one "
         f"{found['after']:.1%}; {found['mended']} mended, {found['spoiled']} spoiled."
     )
+    st.caption(
+        f"The difference comes from the further {run.step:,} step{'s' * (run.step != 1)} of training as well as from labels that were "
+        "corrected or pictures that were added."
+    )
     for name, words in (("mended", "Now right"), ("spoiled", "No longer right")):
         pictures = found[f"{name}_pictures"]
         if len(pictures):

@@ -118,6 +118,7 @@ def test_labels_are_corrected_and_it_trains_on(app, mine, engine, waiting):
     worker.train_here(run.id)
     page = opened(app, "image", image_run=run.id)
     assert "What changed" in texts(page.markdown)
+    assert "from the further 20 steps of training as well as from labels that were corrected" in texts(page.caption)
 
 
 def test_a_correction_starts_a_run_that_goes_on(app, mine, waiting, monkeypatch):
