@@ -26,6 +26,20 @@ def apply(kind: type[Config], prefix: str, config: Config) -> None:
         st.session_state[key_of(prefix, name)] = getattr(config, name)
 
 
+def apply_to_link(kind: type[Config], prefix: str, config: Config) -> None:
+    """`apply` before the form is drawn for the first time: widgets write nothing into the link then, so it is written here."""
+    apply(kind, prefix, config)
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in config.differing().items()}
+    st.query_params.update({key_of(prefix, name): text for name, text in texts.items()})
+
+
+def link_names_data_alone(kind: type[Config], prefix: str) -> bool:
+    """Whether a link that is just opened names the data and none of the settings. To be asked before `data_choice`."""
+    settings = {key_of(prefix, name) for name in kind.model_fields}
+    opening = f"{prefix}_data" not in st.session_state and bool(st.query_params.get(f"{prefix}_data"))
+    return opening and settings.isdisjoint(st.query_params)
+
+
 def current(kind: type[Config], prefix: str) -> dict[str, Any]:
     """What the widgets of a page say now, as they are; defaults where they were not shown yet."""
     return {name: st.session_state.get(key_of(prefix, name), info.default) for name, info in kind.model_fields.items()}

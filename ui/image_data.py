@@ -25,6 +25,7 @@ PER_CLASS = 10  # pictures of a class that are shown
 
 def data_block() -> Pictures | None:
     """Let the visitor choose; returns the pictures, or None with a sentence on the page."""
+    suit = config_form.link_names_data_alone(ImageConfig, PREFIX)
     chosen = config_form.data_choice(
         PREFIX,
         {name: entry.title for name, entry in BUILTIN.items() if entry.offered},
@@ -34,11 +35,13 @@ def data_block() -> Pictures | None:
         on_change=_suit_settings,
         default="digits",
     )
+    found = None
     try:
         found = builtin(chosen) if chosen in BUILTIN else brought()
     except UserError as error:
         say_error(error)
-        return None
+    if suit and config_form.key_of(PREFIX, "network") not in st.session_state:  # no project file brought its own
+        config_form.apply_to_link(ImageConfig, PREFIX, _suited(chosen))
     if found and not len(found.values):
         _fetch()
         return None
@@ -51,9 +54,12 @@ def data_block() -> Pictures | None:
 
 def _suit_settings() -> None:
     """Another dataset brings the settings that suit it."""
-    chosen = st.session_state.get(f"{PREFIX}_data")
-    preset = BUILTIN[chosen].preset if chosen in BUILTIN else "Your photos"
-    config_form.apply(ImageConfig, PREFIX, ImageConfig.from_preset(preset))
+    config_form.apply(ImageConfig, PREFIX, _suited(str(st.session_state.get(f"{PREFIX}_data"))))
+
+
+def _suited(chosen: str) -> ImageConfig:
+    """The settings that suit a dataset."""
+    return ImageConfig.from_preset(BUILTIN[chosen].preset if chosen in BUILTIN else "Your photos")
 
 
 def _fetch() -> None:

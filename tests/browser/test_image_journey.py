@@ -87,9 +87,10 @@ def test_classes_are_collected_with_the_camera(server, chromium):
             page.get_by_text(f"A shot of: {kind}").wait_for()
             shoot(page, page.get_by_text(f"{kind}: {n + 1}", exact=False).first)
     page.get_by_text("3 pictures").wait_for()
-    assert "image_upload=" in page.url
+    assert "image_upload=" in page.url and "image_network=EfficientNet" in page.url  # the link named data alone: what suits it was set
     page.reload()  # what was collected is in the link
     page.get_by_text("3 pictures").wait_for()
+    assert page.get_by_role("button", name="Train", exact=True).is_enabled()
     context.close()
 
 

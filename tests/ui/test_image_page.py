@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 from streamlit.testing.v1 import AppTest
 
 from core.image import own
-from core.image.config import ImageConfig
+from core.image.config import HEAD, ImageConfig
 from core.image.data import Pictures, builtin
 from core.pictures import zipped
 from core.runs import store, uploads, worker
@@ -296,6 +296,21 @@ def two_classes():
 
 def size_of(page):
     return next(group for group in page.button_group if group.key == "image_size")
+
+
+def test_a_link_to_data_alone_brings_the_settings_that_suit_it(app):
+    brought = two_classes()
+    page = opened(app, "image", image_upload=brought, image_data=OWN)
+    assert page.selectbox(key="image_network").value == HEAD and page.number_input(key="image_steps").value == 100
+    assert not button(page, "Train").disabled and page.query_params["image_network"] == HEAD  # F5 finds all of it
+    page.number_input(key="image_steps").set_value(60).run()
+    assert page.number_input(key="image_steps").value == 60  # it is the visitor's from then on
+    page = again(page, image_upload=brought, image_data=OWN, image_steps="70")
+    assert page.selectbox(key="image_network").value == "LeNet" and page.number_input(key="image_steps").value == 70  # a whole link
+    page = again(page, image_upload=uploads.save(own.project(brought, {"steps": 33}), "mine.zip"), image_data=OWN)
+    assert page.selectbox(key="image_network").value == "LeNet" and page.number_input(key="image_steps").value == 33  # a project's own
+    page = again(page, image_data="Fashion-MNIST")
+    assert page.selectbox(key="image_network").value == "ResNet" and page.number_input(key="image_steps").value == 800
 
 
 def test_size_and_colour_are_there_after_f5(app):
