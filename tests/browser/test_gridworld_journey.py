@@ -6,7 +6,7 @@ import re
 import pytest
 
 from core.gridworld import maps
-from tests.browser.test_journeys import expect_status, press
+from tests.browser.test_journeys import choose, expect_status, press
 
 pytestmark = pytest.mark.browser
 
@@ -138,8 +138,7 @@ def test_race_look_inside_play_and_take_away(server, page):
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Race", exact=True).wait_for()  # the form has run again: a list opened before would close
-    page.get_by_role("combobox", name="Pace at first").click()
-    page.get_by_role("option", name="At once").click()
+    choose(page, "Pace at first", "At once")
     start(page, "Race")
     expect_status(page, "Finished")
     page.get_by_text(re.compile("The greedy policy earns .* of -13 possible")).first.wait_for()

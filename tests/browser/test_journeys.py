@@ -42,6 +42,19 @@ def press(page, name, shown):
     answer.wait_for()
 
 
+def choose(page, label, option):
+    """Choose from a list, and open it again where the page ran under it and closed it."""
+    offered = page.get_by_role("option", name=option)
+    for _ in range(3):
+        page.get_by_role("combobox", name=label).click()
+        try:
+            offered.wait_for(timeout=10_000)
+            break
+        except TimeoutError:
+            warnings.warn(f"the list of {label!r} was closed by the page and is opened again", stacklevel=2)
+    offered.click()
+
+
 def train(page):
     """Press Train and wait until the new run, not the example, is on the page."""
     page.get_by_role("button", name="Train", exact=True).click()
