@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import columns, tables
+from core import columns, detection
 from core.errors import UserError
 from core.forecasting import tidy
 from core.forecasting.config import ForecastingConfig
@@ -150,9 +150,9 @@ def _key(name: str, upload_id: str) -> str:
 def _reading_choices(upload_id: str, before: Choices) -> Choices:
     """What is detected can be overridden."""
     with st.expander("How the file is read", icon=":material/settings:"), st.grid(3, min_column_width=170):
-        marks, signs = tables.DELIMITERS, columns.THOUSANDS
+        marks, signs = detection.DELIMITERS, columns.THOUSANDS
         return {
-            "encoding": _select("encoding", "Encoding", ["auto", *tables.ENCODINGS], upload_id, before),
+            "encoding": _select("encoding", "Encoding", ["auto", *detection.ENCODINGS], upload_id, before),
             "delimiter": _select("delimiter", "Delimiter", ["auto", *marks], upload_id, before, format_func=lambda d: marks.get(d, d)),
             "decimal": _select("decimal", "Decimal sign", ["auto", ".", ","], upload_id, before, format_func=lambda d: signs.get(d, d)),
             "thousands": _select("thousands", "Thousands", ["auto", *signs], upload_id, before, format_func=lambda d: signs.get(d, d)),
