@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 BROWSER = "tests/browser/"
+OURS = re.compile(r"(http|ws)://127\.0\.0\.1[:/]|data:|blob:")  # what a page may ask for: everything comes from its own server
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["STREAMLIT_CLIENT_SHOW_ERROR_DETAILS"] = "full"  # "none", as shipped, hides exceptions from AppTest too
 os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")
@@ -180,5 +182,6 @@ def page(chromium):
     tab.set_default_timeout(60_000)  # a limit for what hangs; how long it takes is for the benchmarks
     tab.errors = []
     tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.on("request", lambda request: OURS.match(request.url) or tab.errors.append(f"another machine is asked: {request.url}"))
     yield tab
     context.close()

@@ -11,7 +11,8 @@ if str(ROOT) not in sys.path:  # AppTest and `streamlit run ui/main.py` start he
 
 from ui.frame import demo_note, device_badge  # noqa: E402
 
-st.set_page_config(page_title="Manabi", page_icon=":material/neurology:", layout="wide")
+# an icon of our own: browsers fetch those of the font from its maker
+st.set_page_config(page_title="Manabi", page_icon=str(ROOT / "ui" / "icon.svg"), layout="wide")
 
 PAGES = ROOT / "pages"
 page = st.navigation(
