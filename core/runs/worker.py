@@ -224,7 +224,7 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
     left = max(1.0, run.max_seconds - run.seconds) if run.max_seconds else 0.0
     wishes = control.Control(path, on_pause, left, crowded=lambda: store.others_wait(run))
     loop = part.train(config, data, device=target, resume=resume)
-    gc.freeze()  # what is loaded by now stays: to look for garbage among it would take a twentieth of the time
+    gc.freeze()  # what is loaded by now stays: no garbage is looked for among it
     try:
         return _drive(run, loop, wishes, recorder)
     except Diverged:
