@@ -6,7 +6,6 @@ Loaded by Dask as a preload, so nothing heavy is imported here: torch comes with
 from __future__ import annotations
 
 import faulthandler
-import gc
 import importlib
 import json
 import os
@@ -224,7 +223,6 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
     left = max(1.0, run.max_seconds - run.seconds) if run.max_seconds else 0.0
     wishes = control.Control(path, on_pause, left, crowded=lambda: store.others_wait(run))
     loop = part.train(config, data, device=target, resume=resume)
-    gc.freeze()  # what is loaded by now stays: no garbage is looked for among it
     try:
         return _drive(run, loop, wishes, recorder)
     except Diverged:
@@ -234,7 +232,6 @@ def _train(run: store.Run, path: Path, threads: int | None) -> tuple[store.Statu
         recorder.write_rows()
         raise
     finally:
-        gc.unfreeze()
         loop.close()
         _note_progress(run.id, recorder, seconds=run.seconds + time.time() - run.started)
 

@@ -1,6 +1,5 @@
 """What a worker writes of a run, and when."""
 
-import gc
 import json
 import os
 import subprocess
@@ -48,14 +47,6 @@ print("works")
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "works" in told.stdout and "no_way_given" in told.stdout + told.stderr
-
-
-def test_while_it_trains_garbage_is_not_looked_for_among_what_was_loaded_before(fresh_runs, small, monkeypatch):
-    counts, batch = [], Session.batch
-    monkeypatch.setattr(Session, "batch", lambda session: counts.append(gc.get_freeze_count()) or batch(session))
-    config, data = small
-    worker.train_here(store.create("forecasting", config, data, data="Airline passengers").id)
-    assert min(counts) > 10_000 and gc.get_freeze_count() == 0  # afterwards it is, or a worker would keep all its runs
 
 
 @pytest.mark.parametrize("at", [2, 9, 17])
