@@ -124,8 +124,9 @@ def nearly_times(column: pd.Series) -> pd.Series | None:
     best = max(written, key=lambda style: _some_times(probe, style).notna().sum())
     if _some_times(probe, best).notna().sum() < MOSTLY * len(probe) or not len(probe):
         return None
-    times = _some_times(text, best)
-    return times if times.notna().sum() >= MOSTLY * len(filled) else None
+    right = _some_times(text, best).notna()
+    read = read_times(text.where(right)) if right.sum() >= MOSTLY * len(filled) else None  # it knows of zones, and of days before months
+    return read[0] if read else None
 
 
 def _some_times(text: pd.Series, style: str) -> pd.Series:

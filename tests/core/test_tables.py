@@ -173,6 +173,12 @@ def test_a_cell_that_is_no_date_is_named_and_left_out(style, bad, time):
     assert series.length == len(MONTHS) and series.frame.index[0] == MONTHS[0]  # the gap is filled like any other
 
 
+def test_beside_a_cell_that_is_no_date_days_before_months_are_still_told_by_the_steadier_step():
+    rows = [f"{t:%d/%m/%Y};{n}" for n, t in enumerate(MONTHS)] + ["Total;66"]
+    _, series = read("day;x\n" + "\n".join(rows))
+    assert series.step == "MS" and series.length == 40 and series.frame.index[1] == MONTHS[1]
+
+
 def test_numbers_with_a_sum_below_are_no_dates():
     rows = "\n".join(f"word,{1900 + n}" for n in range(30)) + "\nword,Total"
     with pytest.raises(UserError, match="No column holds dates"):
