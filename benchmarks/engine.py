@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -29,10 +30,12 @@ from core.forecasting.data import builtin
 from core.forecasting.train import THREADS, train
 from core.runs import store
 from core.runs.engine import Engine
+from core.runs.host import MALLOC
 from core.runs.metrics import MetricsReader
 
 FIGURES = {
     "throughput_ratio": Figure("steps/s through the engine over a bare `for _ in train(...)`", "", 0.95, True),
+    "throughput_same_malloc_ratio": Figure("the same, the bare loop with the malloc settings of our workers: what the engine costs", ""),
     "engine_start_s": Figure("start of the engine", "s", 1.5),
     "first_metric_cold_s": Figure("click to first metric, torch not imported yet", "s", 3),
     "torch_imports_s": Figure("of that, importing torch and its first optimiser alone, in a bare process", "s"),
@@ -90,29 +93,43 @@ for seconds in map(float, sys.stdin):
 """
 
 
-def speeds(engine: Engine, turns: int, seconds: float = 1.0) -> list[float]:
-    """Steps/s through the engine over steps/s of a bare `for _ in train(...)`, in turns, since a shared machine's speed drifts.
+@contextmanager
+def bare_loop(**environment: str) -> Iterator[Callable[[float], float]]:
+    """A process with a bare `for _ in train(...)`; asked with seconds, it runs for so long and answers with its steps/s."""
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(cores()), **environment}
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
+    ) as process:
+        assert process.stdin and process.stdout
+        ask, answers = process.stdin, process.stdout
 
-    Both are kept alive; the one whose turn it is not stands still. The engine's steps are those of the rows that it wrote.
+        def speed(seconds: float) -> float:
+            ask.write(f"{seconds}\n")
+            return float(answers.readline())
+
+        yield speed
+        ask.close()
+
+
+def speeds(engine: Engine, turns: int, seconds: float = 1.0) -> list[tuple[float, float]]:
+    """Steps/s through the engine over steps/s of two bare loops, in turns, since a shared machine's speed drifts.
+
+    The first loop is one in a process as Python starts it, the second has the malloc settings of our workers. All are kept
+    alive; who has not the turn stands still. The engine's steps are those of the rows that it wrote.
     """
-    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(cores())}
     run_id, reader = begin(engine)
     until(lambda: len(reader.read().get("train/loss", ([], []))[0]) > 50)
     pid, ratios = store.read(run_id).pid, []
-    with subprocess.Popen(
-        [sys.executable, "-c", BARE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
-    ) as bare:
-        assert bare.stdin and bare.stdout
+    with bare_loop() as plain, bare_loop(GLIBC_TUNABLES=MALLOC) as tuned:
         for _ in range(turns):
             os.kill(pid, signal.SIGSTOP)
-            bare.stdin.write(f"{seconds}\n")
-            alone = float(bare.stdout.readline())
+            alone, alone_tuned = plain(seconds), tuned(seconds)
             os.kill(pid, signal.SIGCONT)
             first, began = at_a_write(reader)
             time.sleep(seconds)
             last, ended = at_a_write(reader)
-            ratios.append((last - first) / (ended - began) / alone)
-        bare.stdin.close()
+            speed = (last - first) / (ended - began)
+            ratios.append((speed / alone, speed / alone_tuned))
     stop(engine, run_id)
     return ratios
 
@@ -235,10 +252,11 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
             begin_warm, reader = begin(engine)
             until(lambda: reader.read())
             stop(engine, begin_warm)
-            ratios = [ratio for _ in range(options.runs) for ratio in speeds(engine, 8)]
+            ratios = [pair for _ in range(options.runs) for pair in speeds(engine, 8)]
         finally:
             engine.close()
-    found = {"throughput_ratio": statistics.median(ratios)}
+    found = {"throughput_ratio": statistics.median(plain for plain, _ in ratios)}
+    found["throughput_same_malloc_ratio"] = statistics.median(tuned for _, tuned in ratios)
     found |= {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
     found["torch_imports_s"] = statistics.median(imports() for _ in range(options.runs))
     found["idle_memory_mb"] = statistics.median(idle_memory() for _ in range(options.runs))

@@ -84,7 +84,7 @@ class Recorder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: list[str] = []
+        self.rows: list[dict[str, float]] = []
         self.first: dict[str, float] = {}  # metrics of the first step
         self.last: Progress | None = None
         self.written = self.sampled = self.sample_cost = 0.0
@@ -94,7 +94,7 @@ class Recorder:
         """Take note of a step; write if it is time."""
         self.first = self.first or dict(progress.metrics)
         self.last = progress
-        self.rows.append(json.dumps({"step": progress.step, **progress.metrics}))
+        self.rows.append({"step": progress.step, **progress.metrics})
         now = time.monotonic()
         self.began = self.began or now  # of the first step: what was loaded before it is no part of the training
         if now - self.written >= WRITE_EVERY:
@@ -111,7 +111,7 @@ class Recorder:
         """Append the rows that wait."""
         if self.rows:
             with open(self.path / store.METRICS, "a", encoding="utf-8") as file:
-                file.write("\n".join(self.rows) + "\n")
+                file.writelines(json.dumps(row) + "\n" for row in self.rows)
             self.rows = []
 
     def write_sample(self) -> None:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from core.errors import CallFailed, UserError
 from core.forecasting.config import ForecastingConfig
 from core.forecasting.data import builtin
-from core.runs import control, store
+from core.runs import control, host, store
 from core.runs.engine import Engine, host_alive
 
 SHORT = ForecastingConfig(window=24, horizon=12, hidden_size=4, steps=10, refit=False)
@@ -372,3 +373,9 @@ def test_a_cluster_that_does_not_answer_is_said(fresh_runs, monkeypatch):
 def test_workers_keep_freed_memory_for_the_next_tensor(engine):
     assert engine.call("os", "getenv", key="MALLOC_TRIM_THRESHOLD_") is None  # Dask's own setting costs a training 12 %
     assert engine.call("os", "getenv", key="OMP_WAIT_POLICY") == "PASSIVE"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="Linux tells with what environment a process began")
+def test_workers_begin_with_a_malloc_that_keeps_the_pieces_of_a_graph_at_hand(engine):
+    began_with = Path(f"/proc/{engine.call('os', 'getpid')}/environ").read_bytes().split(b"\0")
+    assert f"GLIBC_TUNABLES={host.MALLOC}".encode() in began_with  # set later, it would change nothing
