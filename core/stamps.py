@@ -114,19 +114,23 @@ def read_times(column: pd.Series, wanted: str = "auto", likely: bool = True) -> 
     return None
 
 
-def nearly_times(column: pd.Series) -> pd.Series | None:
-    """A column of text most of whose cells are dates of one format, as points in time: NaT for the others. None if it is no such column."""
+def nearly_times(column: pd.Series, wanted: str = "auto") -> tuple[pd.Series, str] | None:
+    """A column of text most of whose cells are dates of one format, as points in time: NaT for the others; and the format.
+
+    None if it is no such column.
+    """
     text = column.astype("string").str.strip()
     text = text.mask(text.isin(MISSING))
     filled = text.dropna()
     probe = filled.iloc[:: max(1, len(filled) // 100)]
-    written = [style for style in DATE_FORMATS if style == "ISO 8601" or ("%" in style and re.sub("%.", "", style))]  # no mere digits
-    best = max(written, key=lambda style: _some_times(probe, style).notna().sum())
+    formats = DATE_FORMATS if wanted == "auto" else (wanted,)
+    written = [style for style in formats if style == "ISO 8601" or ("%" in style and re.sub("%.", "", style))]  # no mere digits
+    best = max(written, key=lambda style: _some_times(probe, style).notna().sum(), default=wanted)
     if _some_times(probe, best).notna().sum() < MOSTLY * len(probe) or not len(probe):
         return None
     right = _some_times(text, best).notna()
-    read = read_times(text.where(right)) if right.sum() >= MOSTLY * len(filled) else None  # it knows of zones, and of days before months
-    return read[0] if read else None
+    enough = right.sum() >= MOSTLY * len(filled)
+    return read_times(text.where(right), wanted) if enough else None  # it knows of zones, and of days before months
 
 
 def _some_times(text: pd.Series, style: str) -> pd.Series:

@@ -49,6 +49,7 @@ class Table:
     notes: what was changed on the way in.
     notation: how its numbers were read.
     sheets: names of the sheets of an Excel file that hold data.
+    dates: the date format that was asked for.
     """
 
     frame: pd.DataFrame
@@ -56,6 +57,7 @@ class Table:
     notes: tuple[str, ...] = ()
     notation: columns.Notation = columns.USUAL
     sheets: tuple[str, ...] = ()
+    dates: str = "auto"
 
     def times(self) -> list[str]:
         """Columns that hold points in time."""
@@ -108,7 +110,7 @@ def parse(
         facts |= {"decimal sign": columns.THOUSANDS[","]} if notation.decimal == "," else {}
     frame, more = _name_columns(frame)
     frame, kinds = columns.typed(frame, dates, notation)
-    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation, sheets)
+    return Table(frame, facts | kinds, (*notes, *more, *columns.nearly_numbers(frame, notation)), notation, sheets, dates)
 
 
 # the three kinds of file

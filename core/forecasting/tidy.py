@@ -58,7 +58,7 @@ class Findings:
 def examine(table: tables.Table, choices: Choices) -> Findings:
     """Look a table over under the visitor's choices. Raises `UserError` if no series can be made of it."""
     time = _time_column(table, choices)
-    stamps = None if time == ROWS else _stamps(table, time)
+    stamps, style = (None, "") if time == ROWS else _stamps(table, time)
     targets = _targets(table, choices, time)
     problems: list[tuple[str, str]] = []
     frame = table.frame
@@ -73,7 +73,8 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         return Findings(time, targets, "row", problems=tuple(problems))
     lost = int(stamps.isna().sum())
     if lost:
-        problems.append(("drop", f"{count(lost, 'row')} without a time stamp{_first_without(table.frame[time], stamps)}: left out."))
+        kind = f" in the format {style}" if style else ""
+        problems.append(("drop", f"{count(lost, 'row')} without a time stamp{kind}{_first_without(table.frame[time], stamps)}: left out."))
     index = pd.DatetimeIndex(stamps.dropna())
     for stamp in (index.min(), index.max()):
         if not 1678 <= stamp.year <= 2261:
@@ -114,7 +115,7 @@ def tidy(table: tables.Table, choices: Choices, name: str) -> Series:
     notes = [*table.notes, *(text for kind, text in found.problems if kind in {"drop", "sort"} or "infinite" in text)]
     step = found.step
     if found.time != ROWS:
-        frame, more = _regular(frame.set_axis(pd.DatetimeIndex(_stamps(table, found.time)), axis=0), found, choices)
+        frame, more = _regular(frame.set_axis(pd.DatetimeIndex(_stamps(table, found.time)[0]), axis=0), found, choices)
         notes += more
     frame, more, filled = _fill(frame, found.targets, covariates, choices)
     notes += more
@@ -159,21 +160,27 @@ def _first_without(column: pd.Series, stamps: pd.Series) -> str:
     return f" (first: row {bad[0] + 1:,}, '{str(column.iloc[bad[0]]).strip()[:40]}')" if len(bad) else ""
 
 
-def _stamps(table: tables.Table, name: str) -> pd.Series:
-    """A column as points in time, also one that was taken for numbers or text; NaT for what is none. Raises `UserError`."""
-    found = table.frame[name] if name in table.times() else _dates(table, name)
+def _stamps(table: tables.Table, name: str) -> tuple[pd.Series, str]:
+    """A column as points in time, also one that was taken for numbers or text; NaT for what is none. Raises `UserError`.
+
+    With it the date format, where it is not among the facts of the table.
+    """
+    found = (table.frame[name], "") if name in table.times() else _dates(table, name)
     if found is None:
         raise UserError(f"Column '{name}' does not hold dates that can be read. Choose another, or '{ROWS}'.")
     return found
 
 
-def _dates(table: tables.Table, name: str) -> pd.Series | None:
+def _dates(table: tables.Table, name: str) -> tuple[pd.Series, str] | None:
     """A column that was not taken for times, as such, or None if it holds none. Raises `UserError` for stamps that don't go together."""
     try:
-        read = read_times(table.frame[name])
+        for wanted in dict.fromkeys((table.dates, "auto")):
+            found = read_times(table.frame[name], wanted) or nearly_times(table.frame[name], wanted)
+            if found is not None:
+                return found
     except UserError as error:
         raise UserError(f"Column '{name}': {error} Choose another time, or '{ROWS}'.") from None
-    return read[0] if read else nearly_times(table.frame[name])
+    return None
 
 
 def _targets(table: tables.Table, choices: Choices, time: str) -> tuple[str, ...]:

@@ -168,7 +168,11 @@ def test_a_cell_that_is_no_date_is_named_and_left_out(style, bad, time):
     cells[7] = bad
     table = tables.parse(("day;x\n" + "\n".join(f"{cell};{n}" for n, cell in enumerate(cells))).encode())
     found = tidy.examine(table, tidy.Choices(time=time))
-    assert found.time == "day" and ("drop", f"1 row without a time stamp (first: row 8, '{bad}'): left out.") in found.problems
+    told = {"%Y-%m-%d": "ISO 8601"}.get(style, style)
+    assert (
+        found.time == "day"
+        and ("drop", f"1 row without a time stamp in the format {told} (first: row 8, '{bad}'): left out.") in found.problems
+    )
     series = tidy.tidy(table, tidy.Choices(time=time), "x")
     assert series.length == len(MONTHS) and series.frame.index[0] == MONTHS[0]  # the gap is filled like any other
 
@@ -177,6 +181,16 @@ def test_beside_a_cell_that_is_no_date_days_before_months_are_still_told_by_the_
     rows = [f"{t:%d/%m/%Y};{n}" for n, t in enumerate(MONTHS)] + ["Total;66"]
     _, series = read("day;x\n" + "\n".join(rows))
     assert series.step == "MS" and series.length == 40 and series.frame.index[1] == MONTHS[1]
+
+
+def test_the_format_that_is_asked_for_holds_beside_a_cell_that_is_no_date():
+    rows = [f"{t:%d/%m/%Y};{n}" for n, t in enumerate(MONTHS[:12])] + ["Total;66"]  # 01/02: also twelve days of a January
+    content = ("day;x\n" + "\n".join(rows)).encode()
+    for style, step in (("%d/%m/%Y", "MS"), ("%m/%d/%Y", "D")):
+        found = tidy.examine(tables.parse(content, dates=style), tidy.Choices())
+        assert found.step == step and f"a time stamp in the format {style} (first: row 13, 'Total')" in found.problems[0][1]
+    other = tidy.examine(tables.parse(content, dates="%Y%m"), tidy.Choices())  # none of it is that: read as it would be unasked
+    assert other == tidy.examine(tables.parse(content), tidy.Choices())
 
 
 def test_numbers_with_a_sum_below_are_no_dates():
