@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -104,13 +105,14 @@ def _own_file() -> Series | None:
     before = _chosen_before(upload_id)
     reading = _reading_choices(upload_id, before)
     choices: Choices = {}
+    told: list[str] = []
     try:
         with st.spinner("Reading the file …", show_time=True):
             profile = _from_worker("profile", upload_id, json.dumps(reading))
         _facts(profile)
         if len(profile["sheets"]) > 1:
             _select("sheet", "Sheet", ["auto", *profile["sheets"]], upload_id, before)
-        choices = _column_choices(profile, upload_id, json.dumps(reading), before)
+        choices, told = _column_choices(profile, upload_id, json.dumps(reading), before)
         with st.spinner("Making a regular series …"):
             series: Series = _from_worker("series", upload_id, json.dumps(reading), json.dumps(choices))
     except UserError as error:
@@ -118,7 +120,7 @@ def _own_file() -> Series | None:
         return None
     finally:
         _keep(upload_id, before, before | reading | choices)
-    _say(series)
+    _say(series, told)
     return series
 
 
@@ -170,8 +172,8 @@ def _facts(profile: dict[str, Any]) -> None:
         st.dataframe(explain.harmless(profile["head"]), hide_index=True, alt="The first rows of the uploaded table")
 
 
-def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, before: Choices) -> Choices:
-    """Time, targets, covariates and, where something is wrong, the remedies."""
+def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, before: Choices) -> tuple[Choices, list[str]]:
+    """Time, targets, covariates and, where something is wrong, the remedies; and what was said to be wrong."""
     with st.grid(3, min_column_width=230):
         others = [name for name in profile["columns"] if name not in profile["times"]]
         times = [*(profile["times"] or ["auto"]), tidy.ROWS, *others]
@@ -198,8 +200,10 @@ def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, befor
         )
     choices: Choices = {"time": time, "targets": targets, "covariates": covariates}
     found: tidy.Findings = _from_worker("findings", upload_id, reading, json.dumps(choices))
-    if found.problems:
-        st.warning("\n".join(f"- {plain(problem)}" for _, problem in found.problems), icon=":material/report:")
+    told = [problem for _, problem in found.problems]
+    if told:
+        bullet = "- " if len(told) > 1 else ""
+        st.warning("\n".join(bullet + plain(problem) for problem in told), icon=":material/report:")
     kinds = {kind for kind, _ in found.problems}
     if kinds & set(REMEDIES):
         with st.grid(3, min_column_width=230):
@@ -210,14 +214,14 @@ def _column_choices(profile: dict[str, Any], upload_id: str, reading: str, befor
             if "irregular" in kinds:
                 steps = list(dict.fromkeys([found.step, "s", "min", "15min", "h", "D", "W-SUN", "MS", "QS", "YS"]))
                 choices["step"] = _select("step", "Time step", steps, upload_id, before, format_func=step_name)
-    return choices
+    return choices, told
 
 
-def _say(series: Series) -> None:
-    """What the series is now, and what was changed on the way."""
+def _say(series: Series, told: Sequence[str] = ()) -> None:
+    """What the series is now, and what was changed on the way, unless it was told."""
     index = series.times()
     span = f"{index[0]:%Y-%m-%d} to {index[-1]:%Y-%m-%d}" if isinstance(index, pd.DatetimeIndex) else f"{len(index):,} rows"
     season = f", season of {series.season}" if series.season > 1 else ""
     st.caption(f"**{series.length:,} steps** of one {step_name(series.step)}, {span}{season}.")
-    for note in series.notes:
+    for note in (note for note in series.notes if note not in told):
         st.caption(f":material/build: {plain(note)}")

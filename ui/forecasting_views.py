@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -46,8 +44,7 @@ def live(run: store.Run, curves: dict[str, Curve]) -> None:
         if steps:
             sample = store.sample(run.id, steps[-1])
             if "forecast" in sample:
-                title = f"Forecast of {data.targets[n]}, step {steps[-1]:,}{_refit(sample)}"
-                live_plot(_validation_chart(run, data, sample, n, title), key=f"sample_{run.id}")
+                _validation_plot(run, data, sample, n, f"Forecast of {data.targets[n]}, step {steps[-1]:,}", f"sample_{run.id}")
         else:
             st.skeleton(height=360)
 
@@ -60,16 +57,15 @@ def _refit_from(curves: dict[str, Curve], validate_every: int) -> int:
     return int(val[0][-1]) if train[0][-1] >= val[0][-1] + validate_every else 0
 
 
-def _validation_chart(run: store.Run, data: Series, sample: dict[str, np.ndarray], n: int, title: str) -> Any:
+def _validation_plot(run: store.Run, data: Series, sample: dict[str, np.ndarray], n: int, title: str, key: str) -> None:
+    """The forecast on the validation part; of a network that is refitted, what must be said: it forecasts the unknown no more."""
     begin = int(sample["origin"][0])
-    return charts_forecasting.forecast_chart(
+    chart = charts_forecasting.forecast_chart(
         data.times(), data.values()[:, n], begin, sample["forecast"][:, n], title=title, revision=f"{run.id}-{n}"
     )
-
-
-def _refit(sample: dict[str, np.ndarray]) -> str:
-    """What must be said of a forecast of a network that is refitted: it is no forecast of the unknown any more."""
-    return " (refit: it learns from this part too)" if sample.get("refit", np.zeros(1)).any() else ""
+    live_plot(chart, key=key)
+    if sample.get("refit", np.zeros(1)).any():
+        st.caption("This is the refit: it learns from this part, too.")
 
 
 def history(run: store.Run) -> None:
@@ -85,8 +81,7 @@ def history(run: store.Run) -> None:
     )
     sample = store.sample(run.id, step)
     if "forecast" in sample:
-        title = f"Validation forecast of {data.targets[n]} at step {step:,}{_refit(sample)}"
-        live_plot(_validation_chart(run, data, sample, n, title), key=f"history_{run.id}")
+        _validation_plot(run, data, sample, n, f"Validation forecast of {data.targets[n]} at step {step:,}", f"history_{run.id}")
 
 
 def race(runs: list[store.Run]) -> None:

@@ -73,7 +73,7 @@ def examine(table: tables.Table, choices: Choices) -> Findings:
         return Findings(time, targets, "row", problems=tuple(problems))
     lost = int(stamps.isna().sum())
     if lost:
-        kind = f" in the format {style}" if style else ""
+        kind = f" in the format {style} in '{time}'" if style else ""
         problems.append(("drop", f"{count(lost, 'row')} without a time stamp{kind}{_first_without(table.frame[time], stamps)}: left out."))
     index = pd.DatetimeIndex(stamps.dropna())
     for stamp in (index.min(), index.max()):

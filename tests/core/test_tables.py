@@ -171,7 +171,7 @@ def test_a_cell_that_is_no_date_is_named_and_left_out(style, bad, time):
     told = {"%Y-%m-%d": "ISO 8601"}.get(style, style)
     assert (
         found.time == "day"
-        and ("drop", f"1 row without a time stamp in the format {told} (first: row 8, '{bad}'): left out.") in found.problems
+        and ("drop", f"1 row without a time stamp in the format {told} in 'day' (first: row 8, '{bad}'): left out.") in found.problems
     )
     series = tidy.tidy(table, tidy.Choices(time=time), "x")
     assert series.length == len(MONTHS) and series.frame.index[0] == MONTHS[0]  # the gap is filled like any other
@@ -188,7 +188,7 @@ def test_the_format_that_is_asked_for_holds_beside_a_cell_that_is_no_date():
     content = ("day;x\n" + "\n".join(rows)).encode()
     for style, step in (("%d/%m/%Y", "MS"), ("%m/%d/%Y", "D")):
         found = tidy.examine(tables.parse(content, dates=style), tidy.Choices())
-        assert found.step == step and f"a time stamp in the format {style} (first: row 13, 'Total')" in found.problems[0][1]
+        assert found.step == step and f"a time stamp in the format {style} in 'day' (first: row 13, 'Total')" in found.problems[0][1]
     other = tidy.examine(tables.parse(content, dates="%Y%m"), tidy.Choices())  # none of it is that: read as it would be unasked
     assert other == tidy.examine(tables.parse(content), tidy.Choices())
 
